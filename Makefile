@@ -1,0 +1,39 @@
+# Two commands matter: `make demo` makes a dataset, `make test` proves the whole.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help install demo test cluster check clean
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/.installed ## Create .venv and install Spritemill with its worker (CPU)
+
+.venv/.installed: pyproject.toml deploy/constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c deploy/constraints.txt -e '.[worker]'
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c deploy/constraints.txt -e '.[worker,dev]'
+	@touch $@
+
+demo: install ## Make a dataset of 1,200 sprites from examples/quickstart.yaml
+	$(BIN)/spritemill run examples/quickstart.yaml
+
+test: .venv/.installed-dev ## Run every test against real Redis, PostgreSQL and Ceph S3
+	deploy/install-test-servers.sh
+	$(BIN)/pytest --cov --cov-report=term:skip-covered --durations=10
+
+cluster: .venv/.installed-dev ## Run the example over Redis, PostgreSQL and S3 with two workers
+	deploy/install-test-servers.sh
+	deploy/local-cluster.sh examples/quickstart.yaml
+
+check: .venv/.installed-dev ## Lint, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean: ## Remove what was installed and cached here
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage

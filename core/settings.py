@@ -1,0 +1,250 @@
+"""What a machine tells Spritemill about itself: read once, checked, frozen, passed on.
+
+A value comes from the settings file, is overridden by the environment, and that by a flag.
+Only this module reads the environment. It stays free of heavy imports: every command pays for it.
+"""
+
+import getpass
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+import platformdirs
+
+from core.errors import Fault, RequestError
+
+PREFIX = "SPRITEMILL_"
+_TIMES = ("lease_seconds", "renew_seconds", "load_seconds", "heartbeat_seconds")
+
+
+def _setting(default: Any, explain: str) -> Any:
+    return field(default=default, metadata={"explain": explain})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. An empty URL means: the embedded part inside `home`."""
+
+    home: Path = _setting(Path(), "Folder of the embedded mill: ledger, store, logs, locks.")
+    database_url: str = _setting("", "SQLAlchemy URL of the ledger; empty: SQLite in home.")
+    broker_url: str = _setting(
+        "", "Redis or Valkey URL; empty: a private server of the mill's own."
+    )
+    broker_prefix: str = _setting("spritemill:", "Put before every key in the broker.")
+    store_url: str = _setting("", "s3://bucket/prefix or a folder; empty: a folder in home.")
+    s3_endpoint: str = _setting("", "Address of an S3-compatible store that is not AWS.")
+    s3_region: str = _setting("us-east-1", "Region that signs S3 requests.")
+    owner: str = _setting("", "Who submits; empty: the name of the user.")
+    workers: int = _setting(1, "Worker processes that an embedded mill starts.")
+    slots: int = _setting(2, "Child processes of a worker: one renders while another uploads.")
+    lease_seconds: float = _setting(90.0, "A shard whose worker is silent so long is taken back.")
+    renew_seconds: float = _setting(15.0, "How often a rendering worker renews its lease.")
+    load_seconds: float = _setting(600.0, "Lease allowed for loading or compiling a model.")
+    heartbeat_seconds: float = _setting(5.0, "How often a worker says that it is alive.")
+    grace_seconds: float = _setting(20.0, "A stopped worker may finish its shard within this.")
+    max_samples: int = _setting(100_000_000, "Largest job that is accepted.")
+    renderer: str = _setting("diffusion", "diffusion, or fake: seeded bytes, to test scheduling.")
+    fake_rate: float = _setting(1000.0, "Sprites a second that the fake renderer pretends to make.")
+    log_level: str = _setting("info", "debug, info, warning or error.")
+
+    @property
+    def ledger_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.home / 'ledger.db'}"
+
+    @property
+    def store(self) -> str:
+        return self.store_url or str(self.home / "store")
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the mill keeps a private broker of its own."""
+        return not self.broker_url
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced:
+    """A setting's value with where it came from, for `spritemill config`."""
+
+    name: str
+    value: str
+    source: str
+    explain: str
+
+
+def load(
+    flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Read the settings. Raises RequestError with every fault found."""
+    return _read(flags or {}, os.environ if environ is None else environ)[0]
+
+
+def explain(
+    flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+) -> list[Sourced]:
+    """Every setting with its value (passwords hidden) and its source."""
+    settings, sources = _read(flags or {}, os.environ if environ is None else environ)
+    return [
+        Sourced(
+            f.name,
+            hide_password(str(getattr(settings, f.name))),
+            sources.get(f.name, "default"),
+            f.metadata["explain"],
+        )
+        for f in fields(Settings)
+    ]
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The variables that give a child process exactly these settings."""
+    return {PREFIX + f.name.upper(): str(getattr(settings, f.name)) for f in fields(Settings)}
+
+
+def hide_password(url: str) -> str:
+    """The URL with its password replaced by stars."""
+    parts = urlsplit(url)
+    if not parts.password:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+
+
+def settings_file(environ: Mapping[str, str]) -> Path:
+    named = environ.get(PREFIX + "CONFIG")
+    return Path(named) if named else platformdirs.user_config_path("spritemill") / "settings.toml"
+
+
+def _read(flags: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
+    path = settings_file(environ)
+    layers: list[tuple[str, Mapping[str, Any]]] = [
+        (str(path), _file(path, required=PREFIX + "CONFIG" in environ)),
+        ("environment", _environment(environ)),
+        ("flag", {name: value for name, value in flags.items() if value is not None}),
+    ]
+    values: dict[str, Any] = {
+        "home": platformdirs.user_data_path("spritemill"),
+        "owner": _user(),
+    }
+    sources: dict[str, str] = {}
+    faults: list[Fault] = []
+    for source, layer in layers:
+        for name, raw in layer.items():
+            try:
+                values[name] = _convert(name, raw)
+                sources[name] = source
+            except ValueError as error:
+                faults.append(
+                    Fault(name, _shown(name, raw), str(error), f"It was set by: {source}.")
+                )
+    faults += _check(values)
+    if faults:
+        raise RequestError(faults)
+    return Settings(**values), sources
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.getuid())
+
+
+def _file(path: Path, *, required: bool) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if not required:
+            return {}
+        problem = "there is no such file"
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        problem = f"it cannot be read as TOML: {error}"
+    raise RequestError([Fault("settings file", str(path), problem)])
+
+
+def _environment(environ: Mapping[str, str]) -> Mapping[str, str]:
+    known = {PREFIX + f.name.upper(): f.name for f in fields(Settings)}
+    return {known[key]: value for key, value in environ.items() if key in known}
+
+
+def _convert(name: str, raw: Any) -> Any:
+    kinds = {f.name: f.type for f in fields(Settings)}
+    if name not in kinds:
+        raise ValueError("there is no such setting; `spritemill config` lists them all")
+    kind = kinds[name]
+    if kind is Path:
+        return Path(raw).expanduser().absolute()
+    if kind in (int, float) and (isinstance(raw, bool) or not isinstance(raw, int | float | str)):
+        raise ValueError("a number is needed")
+    try:
+        return kind(raw)  # type: ignore[operator]  # a dataclass field's type is a class here
+    except ValueError:
+        raise ValueError("a number is needed") from None
+
+
+def _shown(name: str, raw: Any) -> str:
+    return hide_password(str(raw)) if name.endswith("_url") else str(raw)
+
+
+def _check(values: Mapping[str, Any]) -> list[Fault]:
+    faults = []
+    for name in (*_TIMES, "fake_rate"):
+        if not 0 < values.get(name, 1) < float("inf"):
+            faults.append(Fault(name, str(values[name]), "it must be above 0"))
+    for name in ("workers", "grace_seconds"):
+        if not 0 <= values.get(name, 0) <= 1000:
+            faults.append(Fault(name, str(values[name]), "it must be from 0 to 1000"))
+    for name in ("slots", "max_samples"):
+        if values.get(name, 1) < 1:
+            faults.append(Fault(name, str(values[name]), "it must be at least 1"))
+    if values.get("renew_seconds", 15.0) * 2 > values.get("lease_seconds", 90.0):
+        faults.append(
+            Fault("renew_seconds", str(values["renew_seconds"]), "it must be at most half a lease")
+        )
+    choices = {
+        "renderer": ("diffusion", "fake"),
+        "log_level": ("debug", "info", "warning", "error"),
+    }
+    for name, allowed in choices.items():
+        if values.get(name, allowed[0]) not in allowed:
+            faults.append(Fault(name, values[name], f"it must be one of {', '.join(allowed)}"))
+    return faults + _check_urls(values)
+
+
+def _check_urls(values: Mapping[str, Any]) -> list[Fault]:
+    faults = []
+    broker = values.get("broker_url", "")
+    scheme = urlsplit(broker).scheme
+    if broker and scheme not in ("redis", "rediss", "redis+socket"):
+        faults.append(
+            Fault("broker_url", hide_password(broker), "it must begin with redis:// or rediss://")
+        )
+    checks = parse_qs(urlsplit(broker).query).get("ssl_cert_reqs", [""])[0]
+    if scheme == "rediss" and checks not in ("required", "CERT_REQUIRED"):
+        faults.append(
+            Fault(
+                "broker_url",
+                hide_password(broker),
+                "this TLS connection would accept any certificate",
+                "Add ?ssl_cert_reqs=required to the URL.",
+            )
+        )
+    database = values.get("database_url", "")
+    if database and not database.startswith(("sqlite:///", "postgresql+psycopg://")):
+        faults.append(
+            Fault(
+                "database_url",
+                hide_password(database),
+                "it must begin with postgresql+psycopg:// or sqlite:///",
+            )
+        )
+    store = values.get("store_url", "")
+    if "://" in store and not store.startswith("s3://"):
+        faults.append(Fault("store_url", store, "it must be s3://bucket/prefix or a folder"))
+    return faults
