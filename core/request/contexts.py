@@ -1,0 +1,163 @@
+"""Contexts: what is asked in words becomes a vector that the denoiser understands.
+
+A context vector holds a weight for each class, then one for each word of the model's vocabulary.
+A class is its one-hot; a mixture the weighted sum of one-hots, not normalised; a text the bag of
+its words, each with weight 1/sqrt(number of words) so that long texts are as loud as short ones.
+All zeros is no context.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import Fault
+from core.request.load import nearest
+from core.request.spec import Asked
+from core.weights.spec import ModelSpec
+
+Terms = tuple[tuple[int, float], ...]
+
+FILLERS = frozenset(
+    ("a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One point in context space with its names. `terms` are (index, weight), ascending."""
+
+    number: int
+    terms: Terms
+    negative: Terms | None
+    label: str
+    class_name: str
+    caption: str
+    slug: str
+    id: str
+
+
+def dense(terms: Terms, length: int) -> NDArray[np.float32]:
+    """The vector [length] of sparse terms."""
+    vector = np.zeros(length, dtype=np.float32)
+    for index, weight in terms:
+        vector[index] = weight
+    return vector
+
+
+class Vocabulary:
+    """The classes and words of a model, and what they mean as vectors."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.classes = {name: index for index, name in enumerate(spec.classes)}
+        start = len(spec.classes)
+        self.words = {word: start + index for index, word in enumerate(spec.words)}
+        self.length = spec.context_length
+
+    @cached_property
+    def known(self) -> list[str]:
+        return sorted({*self.words, *self.classes})
+
+    def terms(self, asked: Asked) -> Terms:
+        """The sparse vector of what is asked; KeyError-free only after `faults` found none."""
+        if asked.vector is not None:
+            return tuple((i, float(w)) for i, w in enumerate(asked.vector) if w != 0)
+        weights: dict[int, float] = {}
+        for name, weight in _classes(asked).items():
+            weights[self.classes[name]] = weights.get(self.classes[name], 0.0) + weight
+        words = tokens(asked.text or "")
+        for word in words:
+            index, weight = self._word(word, len(words))
+            weights[index] = weights.get(index, 0.0) + weight
+        return tuple(sorted(weights.items()))
+
+    def faults(self, asked: Asked, field: str) -> list[Fault]:
+        """What of this the model does not know."""
+        if asked.vector is not None and len(asked.vector) != self.length:
+            problem = f"it has {len(asked.vector)} numbers; this model's contexts have"
+            return [Fault(f"{field}.vector", "", f"{problem} {self.length}")]
+        part = "mixture" if asked.mixture else "class"
+        found = [
+            Fault(
+                f"{field}.{part}", name, "the model has no such class",
+                nearest(name, list(self.classes)),
+            )
+            for name in _classes(asked)
+            if name not in self.classes
+        ]  # fmt: skip
+        words = tokens(asked.text or "")
+        if asked.text is not None and not words:
+            found.append(Fault(f"{field}.text", asked.text, "it names nothing to draw"))
+        found += [
+            Fault(f"{field}.text", word, "the model does not know the word",
+                  nearest(word, self.known))
+            for word in words
+            if word not in self.words and word not in self.classes
+        ]  # fmt: skip
+        return found
+
+    def _word(self, word: str, count: int) -> tuple[int, float]:
+        """A word's index and weight; a class named in a text is that class."""
+        if word in self.words:
+            return self.words[word], 1.0 / math.sqrt(count)
+        return self.classes[word], 1.0
+
+
+def tokens(text: str) -> list[str]:
+    """The distinct words of a text that carry meaning, in order."""
+    words = re.findall(r"[a-z0-9]+", text.lower())
+    return [word for word in dict.fromkeys(words) if word not in FILLERS]
+
+
+def build(number: int, asked: Asked, negative: Asked | None, vocabulary: Vocabulary) -> Context:
+    """The context of what is asked, steering away from `negative`."""
+    label = _label(asked)
+    if negative is not None:
+        label += f", not {_label(negative)}"
+    return Context(
+        number=number,
+        terms=vocabulary.terms(asked),
+        negative=vocabulary.terms(negative) if negative is not None else None,
+        label=label,
+        class_name=asked.class_name or "",
+        caption=" ".join(filter(None, (asked.text, asked.class_name))) or label,
+        slug=_slug(label),
+        id=identity(asked, negative),
+    )
+
+
+def identity(asked: Asked, negative: Asked | None) -> str:
+    """16 hex digits that name what was asked, however it was spelled."""
+    meaning = {"asked": _meaning(asked), "negative": negative and _meaning(negative)}
+    text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _meaning(asked: Asked) -> list[Any]:
+    return [sorted(_classes(asked).items()), tokens(asked.text or ""), asked.vector]
+
+
+def _classes(asked: Asked) -> Mapping[str, float]:
+    return asked.mixture or ({asked.class_name: 1.0} if asked.class_name else {})
+
+
+def _label(asked: Asked) -> str:
+    if asked.vector is not None:
+        return "vector " + identity(asked, None)[:6]
+    parts: Iterable[str] = (
+        name if weight == 1 else f"{weight:g} {name}" for name, weight in _classes(asked).items()
+    )
+    named = " + ".join(parts)
+    text = f'"{asked.text}"' if asked.text else ""
+    return " ".join(filter(None, (named, text))) or "unconditional"
+
+
+def _slug(label: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:40].strip("-") or "context"

@@ -1,0 +1,43 @@
+"""What a job will take, from its plan and a measured rate. Pure arithmetic."""
+
+from dataclasses import dataclass
+
+from core.request.plan import Plan
+
+CONTAINER_BYTES = 2048
+"""A sample's tar headers and padding (two members of 512-byte blocks) and its JSON record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Sizes in bytes, times in seconds; `worker_seconds` is the work, `seconds` the wait for it."""
+
+    samples: int
+    contexts: int
+    shards: int
+    bytes: int
+    flops: float
+    worker_seconds: float
+    seconds: float
+
+
+def estimate(made: Plan, *, rate: float, png_bytes: float, workers: int = 1) -> Estimate:
+    """Estimate a job at `rate` samples a second of each worker and PNGs of `png_bytes`.
+
+    The last shards leave some workers idle, so the wait is counted in whole rounds of shards.
+    """
+    sampling = made.request.sampling
+    evaluations = (sampling.steps or 1) * (1 if sampling.guidance == 1 else 2)
+    busy = max(1, min(workers, made.shard_count))
+    rounds = -(-made.shard_count // busy)
+    return Estimate(
+        samples=made.total,
+        contexts=made.context_count,
+        shards=made.shard_count,
+        bytes=int(made.total * (png_bytes + CONTAINER_BYTES)),
+        flops=float(made.total) * evaluations * made.spec.flops,
+        worker_seconds=made.total / rate,
+        seconds=min(made.total, rounds * made.shard_samples) / rate
+        if busy > 1
+        else made.total / rate,
+    )

@@ -1,0 +1,169 @@
+"""The request: which sprites, how many of each, made how."""
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MAX_STEPS = 1000
+MAX_WEIGHT = 100.0
+
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Weight = Annotated[Number, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Text = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=False)
+
+
+class Asked(_Part):
+    """A point in context space: a class or a mixture, with or without text; or a raw vector."""
+
+    class_name: Annotated[str | None, Field(alias="class", description="One of the classes.")] = (
+        None
+    )
+    mixture: Annotated[
+        dict[str, Weight] | None,
+        Field(min_length=1, description="Classes with weights, used as given."),
+    ] = None
+    text: Annotated[Text | None, Field(description="Words that the model knows.")] = None
+    vector: Annotated[
+        tuple[Weight, ...] | None,
+        Field(min_length=1, description="The context vector itself, as long as the model's."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.class_name is not None and self.mixture is not None:
+            raise ValueError("give a class or a mixture, not both")
+        if self.vector is not None and (self.class_name or self.mixture or self.text):
+            raise ValueError("a vector stands alone")
+        if self.mixture is not None and abs(math.fsum(self.mixture.values())) < 1e-9:
+            raise ValueError("the weights of the mixture sum to zero")
+        return self
+
+    @property
+    def empty(self) -> bool:
+        return not (self.class_name or self.mixture or self.text or self.vector)
+
+
+class Product(_Part):
+    """Every class with every text: a list of contexts in two lines."""
+
+    classes: Annotated[
+        tuple[str, ...], Field(alias="class", min_length=1, description="The classes.")
+    ]
+    text: Annotated[tuple[Text, ...], Field(min_length=1, description="The texts.")]
+
+
+class ContextSpec(Asked):
+    """One entry of the request's list of contexts."""
+
+    product: Annotated[Product | None, Field(description="Every class with every text.")] = None
+    unconditional: Annotated[
+        Literal[True] | None, Field(description="No context at all: whatever the model makes.")
+    ] = None
+    negative: Annotated[Asked | None, Field(description="What to steer away from.")] = None
+    samples: Annotated[
+        Count | None, Field(description="Sprites of each context; overrides the request's.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_context(self) -> Self:
+        kinds = [not self.empty, self.product is not None, self.unconditional is not None]
+        if sum(kinds) != 1:
+            raise ValueError(
+                "give one of: class, mixture, text (alone or with those), vector, product, "
+                "unconditional"
+            )
+        if self.negative is not None and self.negative.empty:
+            raise ValueError("the negative says nothing; give a class, mixture, text or vector")
+        return self
+
+
+class Sampling(_Part):
+    """How noise becomes a sprite. What is left out, the model's defaults fill in."""
+
+    sampler: Annotated[
+        Literal["ddpm", "ddim", "dpmpp_2m"] | None, Field(description="The sampling method.")
+    ] = None
+    steps: Annotated[
+        int | None, Field(strict=True, ge=1, le=MAX_STEPS, description="Denoising steps.")
+    ] = None
+    guidance: Annotated[
+        Number | None, Field(ge=0, le=30, description="Classifier-free guidance; 1 is none.")
+    ] = None
+    eta: Annotated[
+        Number | None, Field(ge=0, le=1, description="Noise that DDIM adds; 1 is as DDPM.")
+    ] = None
+    interval: Annotated[
+        tuple[Number, Number] | None,
+        Field(description="Noise levels (sigma, low to high) within which guidance acts."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.eta is not None and self.sampler != "ddim":
+            raise ValueError("eta belongs to the ddim sampler; name it or leave eta out")
+        if self.interval is not None and not 0 <= self.interval[0] < self.interval[1]:
+            raise ValueError("the interval must be [low, high] with 0 <= low < high")
+        return self
+
+
+class Pixels(_Part):
+    """What a sprite's pixels are."""
+
+    size: Annotated[
+        int | None, Field(strict=True, ge=1, description="Width and height; the model's own.")
+    ] = None
+    alpha: Annotated[
+        Literal["binary", "soft", "opaque"],
+        Field(description="Transparency: all or nothing, as the model drew it, or on black."),
+    ] = "binary"
+    palette: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")], ...] | None,
+        Field(min_length=1, max_length=256, description="Colours to snap to, as #rrggbb."),
+    ] = None
+
+
+class Outputs(_Part):
+    """How the dataset is laid out."""
+
+    shard_samples: Annotated[
+        int | None, Field(strict=True, ge=1, le=65536, description="Sprites in a shard.")
+    ] = None
+    preview: Annotated[bool, Field(strict=True, description="Whether to draw a sheet.")] = True
+
+
+class Request(_Part):
+    """A whole request."""
+
+    version: Annotated[Literal[1], Field(description="Version of this format.")] = 1
+    name: Annotated[Name, Field(description="A name for people.")] = "sprites"
+    model: Annotated[
+        str,
+        Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="The model, by its name."),
+    ] = "dungeon-32"
+    seed: Annotated[
+        int, Field(strict=True, ge=0, lt=2**63, description="Other seed, other sprites.")
+    ] = 0
+    samples: Annotated[Count | None, Field(description="Sprites of each context.")] = None
+    contexts: Annotated[
+        tuple[ContextSpec, ...],
+        Field(min_length=1, max_length=1_000_000, description="Which sprites."),
+    ]
+    sampling: Annotated[Sampling, Field(description="How they are made.")] = Sampling()
+    pixels: Annotated[Pixels, Field(description="What their pixels are.")] = Pixels()
+    outputs: Annotated[Outputs, Field(description="How they are laid out.")] = Outputs()
+    priority: Annotated[
+        int, Field(strict=True, ge=-100, le=100, description="Higher goes first.")
+    ] = 0
+
+
+def json_schema() -> dict[str, Any]:
+    """The request's JSON Schema: what editors, forms and other programs check against."""
+    schema = Request.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
