@@ -1,0 +1,115 @@
+"""Settings: precedence, faults, and no secret shown."""
+
+import getpass
+from pathlib import Path
+
+import pytest
+
+from core.errors import RequestError
+from core.settings import Settings, as_environment, explain, load
+
+
+def environment(tmp_path: Path, **values: str) -> dict[str, str]:
+    file = tmp_path / "settings.toml"
+    file.touch()
+    return {"SPRITEMILL_CONFIG": str(file), **values}
+
+
+def test_flag_beats_environment_beats_file_beats_default(tmp_path: Path) -> None:
+    environ = environment(tmp_path)
+    assert load(environ=environ).slots == 2
+    (tmp_path / "settings.toml").write_text("slots = 3\nworkers = 3")
+    assert load(environ=environ).slots == 3
+    environ["SPRITEMILL_SLOTS"] = "4"
+    assert load(environ=environ).slots == 4
+    assert load({"slots": 5}, environ).slots == 5
+    assert load({"slots": None}, environ).workers == 3
+
+
+def test_each_value_is_explained_with_its_source(tmp_path: Path) -> None:
+    environ = environment(tmp_path, SPRITEMILL_SLOTS="4")
+    found = {item.name: item for item in explain({"workers": 2}, environ)}
+    assert found["slots"].source == "environment"
+    assert found["workers"].source == "flag"
+    assert found["lease_seconds"].source == "default"
+    assert all(item.explain for item in found.values())
+
+
+def test_passwords_are_never_explained(tmp_path: Path) -> None:
+    environ = environment(tmp_path, SPRITEMILL_BROKER_URL="redis://mill:hunter2@queue:6379/0")
+    shown = " ".join(item.value for item in explain(environ=environ))
+    assert "hunter2" not in shown
+    assert "redis://mill:***@queue:6379/0" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("slots", "many", "number"),
+        ("slots", "0", "at least 1"),
+        ("lease_seconds", "nan", "above 0"),
+        ("lease_seconds", "inf", "above 0"),
+        ("renew_seconds", "80", "half a lease"),
+        ("renderer", "magic", "one of diffusion, fake"),
+        ("log_level", "loud", "one of debug"),
+        ("broker_url", "amqp://u:hunter2@host", "redis://"),
+        ("broker_url", "rediss://u:hunter2@host", "any certificate"),
+        ("broker_url", "rediss://host?ssl_cert_reqs=none", "any certificate"),
+        ("database_url", "mysql://u:hunter2@host/db", "postgresql"),
+        ("store_url", "gs://bucket", "s3://"),
+    ],
+)
+def test_bad_setting_is_told_without_its_secret(
+    tmp_path: Path, name: str, value: str, told: str
+) -> None:
+    environ = environment(tmp_path, **{f"SPRITEMILL_{name.upper()}": value})
+    with pytest.raises(RequestError, match=told) as caught:
+        load(environ=environ)
+    assert name in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_checked_tls_broker_is_taken(tmp_path: Path) -> None:
+    url = "rediss://host:6379/0?ssl_cert_reqs=required"
+    assert load(environ=environment(tmp_path, SPRITEMILL_BROKER_URL=url)).broker_url == url
+
+
+def test_unknown_key_of_the_file_is_told_with_the_file(tmp_path: Path) -> None:
+    environ = environment(tmp_path)
+    (tmp_path / "settings.toml").write_text("slotz = 3")
+    with pytest.raises(RequestError, match=r"slotz.*settings\.toml"):
+        load(environ=environ)
+
+
+@pytest.mark.parametrize("text", ["slots =", "\xff"])
+def test_broken_file_is_told(tmp_path: Path, text: str) -> None:
+    environ = environment(tmp_path)
+    (tmp_path / "settings.toml").write_text(text, encoding="latin-1")
+    with pytest.raises(RequestError, match="TOML"):
+        load(environ=environ)
+
+
+def test_named_file_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="no such file"):
+        load(environ={"SPRITEMILL_CONFIG": str(tmp_path / "none.toml")})
+
+
+def test_child_process_gets_exactly_these_settings(tmp_path: Path) -> None:
+    given = load({"home": tmp_path, "slots": 7, "fake_rate": 12.5}, environment(tmp_path))
+    again = load(environ={**environment(tmp_path), **as_environment(given)})
+    assert again == given
+
+
+def test_embedded_parts_live_in_home(tmp_path: Path) -> None:
+    made = Settings(home=tmp_path)
+    assert made.embedded
+    assert made.ledger_url == f"sqlite:///{tmp_path / 'ledger.db'}"
+    assert made.store == str(tmp_path / "store")
+
+
+def test_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def nameless() -> str:
+        raise KeyError("uid")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert load(environ=environment(tmp_path)).owner.isdigit()
