@@ -1,0 +1,55 @@
+"""The dataset as plain folders of PNG files, one for each context, for tools that want that."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from core.dataset.reader import pictures
+from core.dataset.source import Source, read_manifest
+from core.errors import ConflictError
+from core.storage.files import disk_errors
+
+MARKER = ".spritemill.json"
+TABLE = "metadata.csv"
+_COLUMNS = ("file_name", "caption", "class", "context", "index", "seed", "sha256")
+
+
+def write_folders(
+    source: Source, out: Path, on_progress: Callable[[int, int], None] | None = None
+) -> Path:
+    """Write `<context>/<key>.png` for each sprite and `metadata.csv`; once more is no harm.
+
+    `on_progress` is called with the sprites done and all sprites. Raises ConflictError when
+    `out` holds anything else, CorruptError for a damaged dataset.
+    """
+    manifest = read_manifest(source)
+    with disk_errors(str(out)):
+        _claim(out, manifest.dataset_digest)
+        with (out / TABLE).open("w", encoding="utf-8", newline="") as opened:
+            table = csv.writer(opened)
+            table.writerow(_COLUMNS)
+            folder = ""
+            for done, (record, picture) in enumerate(pictures(source, manifest), start=1):
+                if record.folder != folder:
+                    folder = record.folder
+                    (out / folder).mkdir(exist_ok=True)
+                name = f"{folder}/{record.key}.png"
+                (out / name).write_bytes(picture)
+                table.writerow(
+                    (name, record.caption, record.class_name, record.context_label,
+                     record.index, record.seed, record.sha256)
+                )  # fmt: skip
+                if on_progress:
+                    on_progress(done, manifest.samples)
+    return out
+
+
+def _claim(out: Path, digest: str) -> None:
+    """Make `out` the place of this dataset's sprites, and of nothing else."""
+    marker = out / MARKER
+    text = json.dumps({"dataset_digest": digest}) + "\n"
+    out.mkdir(parents=True, exist_ok=True)
+    if any(out.iterdir()) and not (marker.exists() and marker.read_text("utf-8") == text):
+        raise ConflictError(f"out = {out}: the folder is not empty.", remedy="Name a new folder.")
+    marker.write_text(text, encoding="utf-8")

@@ -1,0 +1,42 @@
+"""Where a dataset's files lie, in the store and inside the dataset."""
+
+import re
+
+from core.errors import UsageError
+
+MANIFEST = "manifest.json"
+REQUEST = "request.yaml"
+INDEX = "index.parquet"
+PREVIEW = "preview.png"
+CARD = "README.md"
+
+_JOB = re.compile(r"[a-z0-9]{12}")
+
+
+def dataset_prefix(job: str) -> str:
+    return f"datasets/{_checked(job)}/"
+
+
+def work_prefix(job: str) -> str:
+    """Where parts of the index wait for the end of the job."""
+    return f"work/{_checked(job)}/"
+
+
+def shard_name(number: int, sha256: str) -> str:
+    """A shard's name inside the dataset, from the hash of its tar file."""
+    return f"shards/{number:06d}-{sha256[:16]}.tar"
+
+
+def shard_key(job: str, number: int, sha256: str) -> str:
+    return dataset_prefix(job) + shard_name(number, sha256)
+
+
+def part_key(job: str, number: int, sha256: str) -> str:
+    """The key of a shard's part of the index, from the hash of the part itself."""
+    return f"{work_prefix(job)}{number:06d}-{sha256[:16]}.parquet"
+
+
+def _checked(job: str) -> str:
+    if not _JOB.fullmatch(job):
+        raise UsageError(f"job = {job!r} is no job's id:", remedy="12 of a-z and 0-9 are needed.")
+    return job

@@ -1,0 +1,1 @@
+"""What happens to pixels, and to pixels only."""
