@@ -95,7 +95,7 @@ class Plan:
             step, index = divmod(number - entry.first_sample, entry.samples)
             if context is None or context.number != entry.first_context + step:
                 context = self.context(entry.first_context + step)
-            key = f"{context.slug}-{context.id[:8]}-{index:06d}"
+            key = f"{context.slug}-{context.id}-{index:06d}"
             noise = noise_key(self.request.seed, context.id, index)
             yield Sample(number, context, index, key, noise)
 
