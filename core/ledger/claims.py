@@ -1,0 +1,55 @@
+"""A shard that is somebody's to render: what the holder knows, hears and gives."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement
+
+from core.ledger.schema import shards
+from core.ledger.states import ShardState
+from core.messages import RenderHint
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A shard that is ours to render, until the lease runs out."""
+
+    job: str
+    shard: int
+    attempt: int
+    samples: int
+    model: str
+    weights: str
+
+
+class Orders(StrEnum):
+    """What the holder of a lease is to do."""
+
+    GO = "go"
+    STOP = "stop"  # the job is paused
+    CANCEL = "cancel"
+    FENCED = "fenced"  # the shard is another's
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A rendered shard, in the store already. `seconds` of rendering, sizes in bytes."""
+
+    key: str
+    sha256: str
+    size: int
+    part_key: str
+    part_sha256: str
+    samples: int
+    samples_digest: str
+    seconds: float
+
+
+def attempt_in(held: Claim | RenderHint, state: ShardState) -> tuple[ColumnElement[bool], ...]:
+    """The shard, in this state and at this attempt: the fence that its holder stands behind."""
+    return (
+        shards.c.job == held.job,
+        shards.c.number == held.shard,
+        shards.c.attempt == held.attempt,
+        shards.c.state == state,
+    )

@@ -1,0 +1,175 @@
+"""Opening the ledger, and its transactions."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    String,
+    column,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    select,
+    table,
+)
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+
+from core.errors import ConflictError, UnreachableError, UsageError
+from core.ledger.schema import HEAD
+from core.settings import hide_password
+
+_UPGRADE = "Run `spritemill db upgrade`."
+_KINDS = "It must begin with postgresql+psycopg:// or sqlite:///."
+_BUSY_SECONDS = 30
+_POSTGRESQL = {
+    "connect_timeout": 5,
+    "options": "-c idle_in_transaction_session_timeout=30s -c statement_timeout=60s",
+    # a server that vanished is noticed within half a minute, not after the system's two hours
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "tcp_user_timeout": 30_000,
+}
+
+
+class Ledger:
+    """A database and the two kinds of transaction on it.
+
+    It belongs to the process that opened it: connections must not be carried across a fork. Close
+    it before one; it opens anew in the parent when it is next used.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writer = engine.execution_options(immediate=True)
+        self._pid = os.getpid()
+        self._name = hide_password(engine.url.render_as_string(hide_password=False))
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Raises UnreachableError when the database fails."""
+        with self._mapped(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, kept when the block ends well; keep it short.
+
+        Whoever locks both locks the job's row before its shards' rows. Raises UnreachableError
+        when the database fails: then nothing of it was kept, unless it failed while committing.
+        """
+        with self._mapped(), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def version(self) -> str | None:
+        """The newest migration that the database went through, if any."""
+        with self.read() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            query = select(column("version_num", String)).select_from(table("alembic_version"))
+            return connection.execute(query).scalar()
+
+    def check_schema(self) -> None:
+        """Raises ConflictError when the tables are not those that this version needs."""
+        found = self.version()
+        if found is None:
+            raise ConflictError(
+                f"database_url {self._name}: it has no ledger yet.", remedy=_UPGRADE
+            )
+        if found < HEAD:
+            raise ConflictError(
+                f"database_url {self._name}: its ledger is of an older version"
+                f" ({found}, not {HEAD}).",
+                remedy=_UPGRADE,
+            )
+        if found > HEAD:
+            raise ConflictError(
+                f"database_url {self._name}: its ledger is of a newer version"
+                f" ({found}, not {HEAD}).",
+                remedy="Install the newer Spritemill here too.",
+            )
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        if os.getpid() != self._pid:
+            raise ConflictError(
+                f"This ledger was opened by process {self._pid}, not by {os.getpid()}.",
+                remedy="Open another after a fork.",
+            )
+        try:
+            yield
+        except (OperationalError, InterfaceError) as error:
+            raise UnreachableError(
+                f"database_url {self._name}: {_first_line(error.orig)}.",
+                remedy="Check that it is running, that it can be written and has space, and that"
+                " the user and password are right.",
+            ) from error
+
+
+def connect(url: str, *, check_schema: bool = True) -> Ledger:
+    """Open the ledger at a SQLAlchemy URL, `sqlite:///` or `postgresql+psycopg://`.
+
+    Raises UnreachableError; UsageError for another kind of URL; and, where `check_schema`,
+    ConflictError when the tables are missing or are of another version.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise UsageError("database_url: this is no URL.", remedy=_KINDS) from None
+    if parsed.drivername == "sqlite":
+        if check_schema and not Path(parsed.database or "").exists():
+            raise ConflictError(f"database_url {url}: there is no ledger yet.", remedy=_UPGRADE)
+        ledger = Ledger(_sqlite(parsed))
+    elif parsed.drivername == "postgresql+psycopg":
+        ledger = Ledger(_postgresql(parsed))
+    else:
+        raise UsageError(
+            f"database_url {hide_password(url)}: {parsed.drivername} is not supported.",
+            remedy=_KINDS,
+        )
+    if check_schema:
+        try:
+            ledger.check_schema()
+        except BaseException:
+            ledger.close()
+            raise
+    return ledger
+
+
+def _postgresql(url: URL) -> Engine:
+    settings = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
+    return create_engine(
+        url, connect_args=settings, pool_size=2, max_overflow=8, pool_pre_ping=True
+    )
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin, not by the driver
+    for setting in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _begin(connection: Connection) -> None:
+    # a read transaction that turns to writing fails at once, however long the busy timeout
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")

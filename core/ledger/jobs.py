@@ -1,0 +1,277 @@
+"""The rows of jobs: adding, finding and moving them."""
+
+import base64
+import builtins
+import re
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from core.errors import ConflictError, NotFoundError, UsageError
+from core.ledger import events, schema
+from core.ledger.clock import now
+from core.ledger.engine import Ledger
+from core.ledger.states import RUNNABLE, TERMINAL, JobState, ShardState, origins
+
+_jobs = schema.jobs
+_ADD_TRIES = 5
+_SHOWN = 5
+_LIST = "`spritemill list` shows them all."
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to add; `request` is its canonical JSON."""
+
+    id: str
+    owner: str
+    name: str
+    request: str
+    request_digest: str
+    model: str
+    weights: str
+    total_samples: int
+    shard_count: int
+    shard_samples: int
+    context_count: int
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All of a job's row but the text of its request. Times are seconds since 1970.
+
+    `numerics` is the class of arithmetic that the job is bound to, from its first claim on.
+    """
+
+    id: str
+    owner: str
+    name: str
+    state: JobState
+    priority: int
+    model: str
+    weights: str
+    request_digest: str
+    numerics: str | None
+    total_samples: int
+    shard_count: int
+    shard_samples: int
+    context_count: int
+    shards_planned: int
+    shards_leased: int
+    shards_done: int
+    samples_done: int
+    bytes_done: int
+    render_seconds: float
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    error: str | None
+    dataset_digest: str | None
+
+
+_columns = [_jobs.c[field.name] for field in fields(Job)]
+
+
+def new_id() -> str:
+    """Twelve random characters of a-z and 2-7."""
+    return base64.b32encode(secrets.token_bytes(8)).decode().lower()[:12]
+
+
+def add(ledger: Ledger, new: NewJob, *, again: bool = False) -> tuple[Job, bool]:
+    """Add a job; or answer with the one that this owner's same request already has, and False.
+
+    Jobs that failed or were cancelled do not answer; with `again`, none does.
+    """
+    for _ in range(_ADD_TRIES):
+        try:
+            return _insert(ledger, new, again=again), True
+        except IntegrityError:  # that request has a job, or another was first to add it
+            if not again and (job := _answering(ledger, new)):
+                return job, False
+    raise ConflictError(
+        f"request {new.name}: others keep adding and ending it.", remedy="Submit it again."
+    )
+
+
+def get(ledger: Ledger, job_id: str) -> Job:
+    """Raises NotFoundError."""
+    with ledger.read() as connection:
+        row = connection.execute(_select().where(_jobs.c.id == job_id)).mappings().first()
+    return _job(row) if row else _no_job(job_id)
+
+
+def request_text(ledger: Ledger, job_id: str) -> str:
+    """The request as it was submitted, canonical JSON. Raises NotFoundError."""
+    with ledger.read() as connection:
+        text = connection.execute(select(_jobs.c.request).where(_jobs.c.id == job_id)).scalar()
+    return text if isinstance(text, str) else _no_job(job_id)
+
+
+def resolve(ledger: Ledger, name: str, owner: str | None = None) -> Job:
+    """The job with this id, with the only id that begins so, or the `latest` (of an owner).
+
+    Raises NotFoundError, and UsageError when several ids begin so.
+    """
+    query = _select().order_by(_jobs.c.created_at.desc(), _jobs.c.id).limit(_SHOWN + 1)
+    if owner is not None:
+        query = query.where(_jobs.c.owner == owner)
+    if name != "latest":
+        if not re.fullmatch("[a-z0-9]{1,12}", name):
+            _no_job(name)
+        query = query.where(_jobs.c.id.startswith(name))
+    with ledger.read() as connection:
+        found = [_job(row) for row in connection.execute(query).mappings()]
+    if not found:
+        _no_job(name)
+    if len(found) > 1 and name != "latest":
+        ids = ", ".join(job.id for job in found[:_SHOWN])
+        more = ", and others" if len(found) > _SHOWN else ""
+        raise UsageError(f"job {name}: ambiguous: {ids}{more}.", remedy="Give more of the id.")
+    return found[0]
+
+
+def list(  # noqa: A001  # read as jobs.list
+    ledger: Ledger,
+    *,
+    owner: str | None = None,
+    states: Collection[str] | None = None,
+    limit: int = 50,
+) -> builtins.list[Job]:
+    """Jobs, newest first."""
+    query = _select().order_by(_jobs.c.created_at.desc(), _jobs.c.id).limit(limit)
+    if owner is not None:
+        query = query.where(_jobs.c.owner == owner)
+    if states is not None:
+        query = query.where(_jobs.c.state.in_(states))
+    with ledger.read() as connection:
+        return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def runnable(ledger: Ledger) -> builtins.list[Job]:
+    """Jobs whose shards may be claimed, the most urgent first, then the oldest."""
+    query = (
+        _select()
+        .where(_jobs.c.state.in_(RUNNABLE))
+        .order_by(_jobs.c.priority.desc(), _jobs.c.created_at, _jobs.c.id)
+    )
+    with ledger.read() as connection:
+        return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def move(
+    ledger: Ledger,
+    job_id: str,
+    to: JobState,
+    *,
+    error: str | None = None,
+    dataset_digest: str | None = None,
+) -> bool:
+    """Move a job, if the table of moves allows it from where the job is.
+
+    Raises NotFoundError when there is no such job.
+    """
+    with ledger.write() as connection:
+        if move_within(connection, job_id, to, error=error, dataset_digest=dataset_digest):
+            return True
+        if connection.execute(select(_jobs.c.id).where(_jobs.c.id == job_id)).first() is None:
+            _no_job(job_id)
+        return False
+
+
+def move_within(connection: Connection, job_id: str, to: JobState, **facts: str | None) -> bool:
+    """`move` as a part of a transaction."""
+    values: dict[str, Any] = {"state": to, **_told(facts)}
+    if to in TERMINAL:
+        values["finished_at"] = now()
+    ends_badly = to in (JobState.FAILED, JobState.CANCELLED)
+    if ends_badly:
+        values["dedupe"] = None
+    allowed = [_jobs.c.id == job_id, _jobs.c.state.in_(origins(to))]
+    if to is JobState.PLANNED:
+        allowed.append(_jobs.c.started_at.is_(None))
+    if not connection.execute(update(_jobs).where(*allowed).values(values)).rowcount:
+        return False
+    if ends_badly:
+        _cancel_pending(connection, job_id)
+    events.add(connection, job_id, f"job.{to}", **_told(facts))
+    return True
+
+
+def lock(connection: Connection, job_id: str) -> Job | None:
+    """The job as it now is, kept so until the transaction ends."""
+    query = _select().where(_jobs.c.id == job_id).with_for_update(key_share=True)
+    row = connection.execute(query).mappings().first()
+    return _job(row) if row else None
+
+
+def remove(ledger: Ledger, job_id: str) -> None:
+    """Delete a job that is over, with its shards and events.
+
+    Raises NotFoundError, and ConflictError while it is not over or a worker still renders for it.
+    """
+    with ledger.write() as connection:
+        job = lock(connection, job_id) or _no_job(job_id)
+        if job.state not in TERMINAL:
+            raise ConflictError(f"job {job_id}: it is {job.state}.", remedy="Cancel it first.")
+        if job.shards_leased:
+            raise ConflictError(
+                f"job {job_id}: workers have yet to leave {job.shards_leased} of its shards.",
+                remedy="Try again in a minute.",
+            )
+        connection.execute(delete(_jobs).where(_jobs.c.id == job_id))
+
+
+def _select() -> Select[Any]:
+    return select(*_columns)
+
+
+def _job(row: RowMapping) -> Job:
+    return Job(**{**row, "state": JobState(row["state"])})
+
+
+def _told(facts: Mapping[str, str | None]) -> dict[str, Any]:
+    return {name: fact for name, fact in facts.items() if fact}
+
+
+def _no_job(name: str) -> Any:
+    raise NotFoundError(f"job {name}: there is none.", remedy=_LIST)
+
+
+def _insert(ledger: Ledger, new: NewJob, *, again: bool) -> Job:
+    same = (_jobs.c.owner == new.owner, _jobs.c.dedupe == new.request_digest)
+    values = {**asdict(new), "state": JobState.PLANNED, "created_at": now()}
+    inserting = insert(_jobs).values(dedupe=new.request_digest, **values).returning(*_columns)
+    with ledger.write() as connection:
+        if again:
+            connection.execute(update(_jobs).where(*same).values(dedupe=None))
+        row = connection.execute(inserting).mappings().one()
+        events.add(connection, new.id, "job.planned", owner=new.owner, name=new.name)
+    return _job(row)
+
+
+def _answering(ledger: Ledger, new: NewJob) -> Job | None:
+    same = (_jobs.c.owner == new.owner, _jobs.c.dedupe == new.request_digest)
+    with ledger.read() as connection:
+        row = connection.execute(_select().where(*same)).mappings().first()
+    return _job(row) if row else None
+
+
+def _cancel_pending(connection: Connection, job_id: str) -> None:
+    shards = schema.shards
+    pending = (shards.c.job == job_id, shards.c.state == ShardState.PENDING)
+    connection.execute(
+        update(shards).where(*pending).values(state=ShardState.CANCELLED, hinted_at=None)
+    )

@@ -1,0 +1,133 @@
+"""Holding a shard: claim, renew, commit.
+
+`attempt` fences: each statement names it, so whoever lost the shard changes nothing.
+"""
+
+from dataclasses import asdict
+
+from sqlalchemy import Connection, func, select, update
+
+from core.ledger import jobs, returns, schema
+from core.ledger.claims import Claim, Orders, Result, attempt_in
+from core.ledger.clock import now
+from core.ledger.engine import Ledger
+from core.ledger.jobs import Job
+from core.ledger.states import RUNNABLE, TERMINAL, JobState, ShardState
+from core.messages import RenderHint
+
+_jobs, _shards, _workers = schema.jobs, schema.shards, schema.workers
+
+
+def claim(
+    ledger: Ledger, hint: RenderHint, worker: str, numerics: str, lease: float
+) -> Claim | None:
+    """Lease the hinted attempt for so many seconds, and bind the job to this class of arithmetic.
+
+    None when it is taken, when the job does not run, or is bound to another class. A hint refused
+    for the job's sake may be sent again at once.
+    """
+    attempt = attempt_in(hint, ShardState.PENDING)
+    with ledger.write() as connection:
+        job = jobs.lock(connection, hint.job)
+        if job is None:
+            return None
+        if job.state not in RUNNABLE or job.numerics not in (None, numerics):
+            connection.execute(update(_shards).where(*attempt).values(hinted_at=None))
+            return None
+        taking = update(_shards).where(*attempt).returning(_shards.c.attempt, _shards.c.samples)
+        row = connection.execute(
+            taking.values(
+                state=ShardState.LEASED,
+                attempt=_shards.c.attempt + 1,
+                worker=worker,
+                lease_until=now() + lease,
+                hinted_at=None,
+                not_before=None,
+                progress=0,
+            )
+        ).first()
+        if row is None:
+            return None
+        _start(connection, job, numerics)
+    return Claim(job.id, hint.shard, row.attempt, row.samples, job.model, job.weights)
+
+
+def renew(ledger: Ledger, held: Claim, lease: float, progress: int) -> Orders:
+    """Lengthen the lease, telling how many samples are rendered; hear what is ordered."""
+    renewing = update(_shards).where(*attempt_in(held, ShardState.LEASED))
+    with ledger.write() as connection:
+        renewed = connection.execute(renewing.values(lease_until=now() + lease, progress=progress))
+        if not renewed.rowcount:
+            return Orders.FENCED
+        state = connection.execute(select(_jobs.c.state).where(_jobs.c.id == held.job)).scalar()
+    if state == JobState.PAUSED:
+        return Orders.STOP
+    return Orders.GO if state in RUNNABLE else Orders.CANCEL
+
+
+def commit(ledger: Ledger, held: Claim, result: Result) -> bool:
+    """Record a shard as done and move the counters; the last one moves the job to finalizing.
+
+    False when the lease was lost or the job has ended: then nothing was recorded. Committing the
+    same result again is fine.
+    """
+    found = {name: value for name, value in asdict(result).items() if name != "samples"}
+    done = update(_shards).where(*attempt_in(held, ShardState.LEASED)).returning(_shards.c.worker)
+    with ledger.write() as connection:
+        job = jobs.lock(connection, held.job)
+        if job is None:
+            return False
+        if job.state in TERMINAL:
+            returns.end(connection, job, held)
+            return False
+        row = connection.execute(
+            done.values(state=ShardState.DONE, lease_until=None, progress=0, **found)
+        ).first()
+        if row is None:
+            return _is_done(connection, held, result)
+        _count(connection, job, row.worker, result)
+    return True
+
+
+def _start(connection: Connection, job: Job, numerics: str) -> None:
+    connection.execute(
+        update(_jobs)
+        .where(_jobs.c.id == job.id)
+        .values(
+            numerics=numerics,
+            started_at=func.coalesce(_jobs.c.started_at, now()),
+            shards_leased=_jobs.c.shards_leased + 1,
+        )
+    )
+    if job.state is JobState.PLANNED:
+        jobs.move_within(connection, job.id, JobState.RUNNING)
+
+
+def _count(connection: Connection, job: Job, worker: str, result: Result) -> None:
+    connection.execute(
+        update(_jobs)
+        .where(_jobs.c.id == job.id)
+        .values(
+            shards_leased=_jobs.c.shards_leased - 1,
+            shards_done=_jobs.c.shards_done + 1,
+            samples_done=_jobs.c.samples_done + result.samples,
+            bytes_done=_jobs.c.bytes_done + result.size,
+            render_seconds=_jobs.c.render_seconds + result.seconds,
+        )
+    )
+    connection.execute(
+        update(_workers)
+        .where(_workers.c.id == worker)
+        .values(
+            samples_done=_workers.c.samples_done + result.samples,
+            render_seconds=_workers.c.render_seconds + result.seconds,
+        )
+    )
+    if job.shards_done + 1 == job.shard_count:
+        jobs.move_within(connection, job.id, JobState.FINALIZING)
+
+
+def _is_done(connection: Connection, held: Claim, result: Result) -> bool:
+    """Whether an earlier commit of this result was kept although its answer was lost."""
+    query = select(_shards.c.sha256).where(*attempt_in(held, ShardState.DONE))
+    return connection.execute(query).scalar() == result.sha256

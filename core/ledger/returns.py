@@ -1,0 +1,146 @@
+"""Giving a shard back without a result: released, failed, expired, or its worker dead."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, case, select, update
+
+from core.ledger import events, jobs, schema
+from core.ledger.claims import Claim, attempt_in
+from core.ledger.clock import now
+from core.ledger.engine import Ledger
+from core.ledger.jobs import Job
+from core.ledger.states import TERMINAL, JobState, ShardState
+from core.messages import RenderHint
+
+_jobs, _shards, _workers = schema.jobs, schema.shards, schema.workers
+_LONGEST_ERROR = 2000
+FAILURES = 3
+"""A shard that failed so often is not tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    event: str
+    message: str
+    backoff: float
+    limit: int
+
+
+def release(ledger: Ledger, held: Claim) -> None:
+    """Hand a shard back without penalty, to be rendered from its beginning."""
+    _end_lease(ledger, held)
+
+
+def fail(
+    ledger: Ledger,
+    held: Claim,
+    kind: str,
+    message: str,
+    *,
+    backoff: float,
+    limit: int = FAILURES,
+) -> ShardState:
+    """Hand a shard back for a fault of its rendering, to be tried again after `backoff` seconds.
+
+    The failure that reaches the limit quarantines it and fails its job. Returns the state the
+    shard is in, also when the lease was lost before.
+    """
+    text = f"{kind}: {message}"[:_LONGEST_ERROR]
+    state = _end_lease(ledger, held, _Fault("shard.failed", text, backoff, limit))
+    return state or _state(ledger, held)
+
+
+def expire(ledger: Ledger, *, limit: int = FAILURES) -> list[RenderHint]:
+    """Take back the leases that ran out, each counted as a failure. Returns those attempts."""
+    past = _shards.c.lease_until < now()
+    fault = _Fault("shard.expired", "its lease ran out", 0.0, limit)
+    return [held for held in _leased(ledger, past) if _end_lease(ledger, held, fault, past)]
+
+
+def bereave(ledger: Ledger, worker: str, *, free: bool, limit: int = FAILURES) -> list[RenderHint]:
+    """Take back the leases of a worker that died; each is a failure, unless `free`."""
+    fault = None if free else _Fault("shard.orphaned", f"worker {worker} died", 0.0, limit)
+    held_by = (_shards.c.lease_until > 0) & (_shards.c.worker == worker)
+    return [held for held in _leased(ledger, held_by) if _end_lease(ledger, held, fault)]
+
+
+def _leased(ledger: Ledger, *where: ColumnElement[bool]) -> list[RenderHint]:
+    attempt = (_shards.c.job, _shards.c.number, _shards.c.attempt)
+    query = select(*attempt).where(*where).order_by(_shards.c.lease_until)
+    with ledger.read() as connection:
+        return [RenderHint(*row) for row in connection.execute(query)]
+
+
+def _end_lease(
+    ledger: Ledger,
+    held: Claim | RenderHint,
+    fault: _Fault | None = None,
+    *still: ColumnElement[bool],
+) -> ShardState | None:
+    with ledger.write() as connection:
+        job = jobs.lock(connection, held.job)
+        return end(connection, job, held, fault, *still) if job else None
+
+
+def end(
+    connection: Connection,
+    job: Job,
+    held: Claim | RenderHint,
+    fault: _Fault | None = None,
+    *still: ColumnElement[bool],
+) -> ShardState | None:
+    """End a lease without a result. None when it was lost before; else the shard's new state."""
+    over = job.state in TERMINAL
+    values = {"state": ShardState.CANCELLED} if over else _values(fault)
+    ending = update(_shards).where(*attempt_in(held, ShardState.LEASED), *still)
+    row = connection.execute(
+        ending.values(lease_until=None, progress=0, **values).returning(
+            _shards.c.state, _shards.c.failures, _shards.c.worker
+        )
+    ).first()
+    if row is None:
+        return None
+    less = update(_jobs).where(_jobs.c.id == job.id)
+    connection.execute(less.values(shards_leased=_jobs.c.shards_leased - 1))
+    if not over:
+        _tell(connection, held, fault, row.worker, row.failures)
+    state = ShardState(row.state)
+    if state is ShardState.QUARANTINED and fault:
+        error = f"shard {held.shard} failed {row.failures} times, at last: {fault.message}"
+        jobs.move_within(connection, job.id, JobState.FAILED, error=error)
+    return state
+
+
+def _values(fault: _Fault | None) -> dict[str, Any]:
+    if fault is None:
+        return {"state": ShardState.PENDING}
+    spent = _shards.c.failures + 1 >= fault.limit
+    return {
+        "state": case((spent, ShardState.QUARANTINED), else_=ShardState.PENDING),
+        "failures": _shards.c.failures + 1,
+        "error": fault.message,
+        "not_before": now() + fault.backoff,
+    }
+
+
+def _tell(
+    connection: Connection,
+    held: Claim | RenderHint,
+    fault: _Fault | None,
+    worker: str,
+    failures: int,
+) -> None:
+    if fault is None:
+        events.add(connection, held.job, "shard.released", held.shard, worker, attempt=held.attempt)
+        return
+    told = {"attempt": held.attempt, "failures": failures, "error": fault.message}
+    events.add(connection, held.job, fault.event, held.shard, worker, **told)
+    counting = update(_workers).where(_workers.c.id == worker)
+    connection.execute(counting.values(failures=_workers.c.failures + 1))
+
+
+def _state(ledger: Ledger, held: Claim) -> ShardState:
+    query = select(_shards.c.state).where(_shards.c.job == held.job, _shards.c.number == held.shard)
+    with ledger.read() as connection:
+        return ShardState(connection.execute(query).scalar() or ShardState.CANCELLED)

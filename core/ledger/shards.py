@@ -1,0 +1,160 @@
+"""The rows of shards: planned lazily, hinted to the broker, read when they are done."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+from sqlalchemy import func, insert, or_, select, update
+
+from core.ledger import schema
+from core.ledger.claims import Claim, Orders, Result
+from core.ledger.clock import now
+from core.ledger.engine import Ledger
+from core.ledger.leases import claim, commit, renew
+from core.ledger.returns import expire, fail, release
+from core.ledger.states import RUNNABLE, TERMINAL, ShardState
+from core.messages import RenderHint
+
+__all__ = [
+    "Claim",
+    "DoneShard",
+    "Orders",
+    "Progress",
+    "Result",
+    "claim",
+    "commit",
+    "done",
+    "expire",
+    "fail",
+    "hint",
+    "plan_rows",
+    "progress",
+    "queued",
+    "queued_by_job",
+    "release",
+    "renew",
+    "unhint",
+]
+
+_jobs, _shards = schema.jobs, schema.shards
+_hinted = _shards.c.hinted_at > 0  # a range, so that the index is searched
+
+
+@dataclass(frozen=True, slots=True)
+class DoneShard:
+    """A shard that was committed, and where it lies."""
+
+    number: int
+    samples: int
+    key: str
+    sha256: str
+    size: int
+    part_key: str
+    part_sha256: str
+    samples_digest: str
+    seconds: float
+
+
+class Progress(NamedTuple):
+    """Samples rendered so far in the shards that are leased, and how many of these there are."""
+
+    samples: int
+    leased: int
+
+
+def plan_rows(ledger: Ledger, job_id: str, first: int, counts: Sequence[int]) -> bool:
+    """Add the rows of shards `first`, `first + 1`, ... with so many samples each.
+
+    False when the job has ended, or its rows do not end at `first`: another was faster.
+    """
+    rows = [
+        {"job": job_id, "number": number, "samples": samples, "state": ShardState.PENDING}
+        for number, samples in enumerate(counts, first)
+    ]
+    reached = update(_jobs).where(
+        _jobs.c.id == job_id, _jobs.c.shards_planned == first, _jobs.c.state.not_in(TERMINAL)
+    )
+    with ledger.write() as connection:
+        if not connection.execute(reached.values(shards_planned=first + len(rows))).rowcount:
+            return False
+        if rows:
+            connection.execute(insert(_shards), rows)
+    return True
+
+
+def hint(ledger: Ledger, job_id: str, limit: int, *, stale_after: float) -> list[RenderHint]:
+    """Mark the next shards that wait as hinted, now to be sent, in order.
+
+    A shard whose hint is older than `stale_after` seconds is hinted again.
+    """
+    unheard = or_(_shards.c.hinted_at.is_(None), _shards.c.hinted_at < now() - stale_after)
+    due = or_(_shards.c.not_before.is_(None), _shards.c.not_before <= now())
+    waiting = (_shards.c.job == job_id, _shards.c.state == ShardState.PENDING, unheard, due)
+    runs = select(_jobs.c.id).where(_jobs.c.id == job_id, _jobs.c.state.in_(RUNNABLE))
+    chosen = (
+        select(_shards.c.number)
+        .where(*waiting, runs.exists())
+        .order_by(_shards.c.number)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=_shards)
+        .cte()  # as a plain subquery PostgreSQL may run it, and its limit, once for each row
+    )
+    marking = (
+        update(_shards)
+        .where(*waiting, _shards.c.number.in_(select(chosen.c.number)))
+        .values(hinted_at=now())
+        .returning(_shards.c.number, _shards.c.attempt)
+    )
+    with ledger.write() as connection:
+        rows = sorted((row.number, row.attempt) for row in connection.execute(marking))
+    return [RenderHint(job_id, number, attempt) for number, attempt in rows]
+
+
+def unhint(ledger: Ledger, older_than: float) -> int:
+    """Forget the hints sent more than so many seconds ago: the broker lost them. How many."""
+    lost = update(_shards).where(_shards.c.hinted_at < now() - older_than)
+    with ledger.write() as connection:
+        return connection.execute(lost.values(hinted_at=None)).rowcount
+
+
+def queued(ledger: Ledger, numerics: str | None = None) -> int:
+    """How many hinted shards wait for a worker (of this class of arithmetic) to claim them."""
+    query = select(func.count()).select_from(_shards).where(_hinted)
+    if numerics is not None:
+        claimable = or_(_jobs.c.numerics.is_(None), _jobs.c.numerics == numerics)
+        query = query.join(_jobs, _jobs.c.id == _shards.c.job).where(claimable)
+    with ledger.read() as connection:
+        return connection.execute(query).scalar_one()
+
+
+def queued_by_job(ledger: Ledger) -> dict[str, int]:
+    """How many hinted shards of each job wait to be claimed."""
+    with ledger.read() as connection:
+        # to group them there, SQLite would read every shard in the order of its job
+        return Counter(connection.execute(select(_shards.c.job).where(_hinted)).scalars())
+
+
+def done(ledger: Ledger, job_id: str, after: int = -1, limit: int = 1000) -> list[DoneShard]:
+    """The done shards with numbers above `after`, in order."""
+    columns = [_shards.c[field.name] for field in fields(DoneShard)]
+    query = (
+        select(*columns)
+        .where(
+            _shards.c.job == job_id, _shards.c.state == ShardState.DONE, _shards.c.number > after
+        )
+        .order_by(_shards.c.number)
+        .limit(limit)
+    )
+    with ledger.read() as connection:
+        return [DoneShard(*row) for row in connection.execute(query)]
+
+
+def progress(ledger: Ledger, job_id: str) -> Progress:
+    """What the shards under way have come to."""
+    query = select(func.coalesce(func.sum(_shards.c.progress), 0), func.count()).where(
+        _shards.c.job == job_id, _shards.c.state == ShardState.LEASED
+    )
+    with ledger.read() as connection:
+        samples, leased = connection.execute(query).one()
+    return Progress(int(samples), leased)
