@@ -27,7 +27,7 @@ test: .venv/.installed-dev ## Run every test against real Redis, PostgreSQL and 
 
 cluster: .venv/.installed-dev ## Run the example over Redis, PostgreSQL and S3 with two workers
 	deploy/install-test-servers.sh
-	deploy/local-cluster.sh examples/quickstart.yaml
+	$(BIN)/python -m deploy.servers deploy/local-cluster.sh examples/quickstart.yaml
 
 check: .venv/.installed-dev ## Lint, types and import contracts
 	$(BIN)/ruff check .
