@@ -29,6 +29,9 @@ FILLERS = frozenset(
     ("a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with")
 )
 
+_WORD = re.compile(r"[a-z0-9]+")
+_ENCODER = json.JSONEncoder(separators=(",", ":"))  # json.dumps would make one for each context
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -112,7 +115,7 @@ class Vocabulary:
 
 def tokens(text: str) -> list[str]:
     """The distinct words of a text that carry meaning, in order."""
-    words = re.findall(r"[a-z0-9]+", text.lower())
+    words = _WORD.findall(text.lower())
     return [word for word in dict.fromkeys(words) if word not in FILLERS]
 
 
@@ -135,9 +138,8 @@ def build(number: int, asked: Asked, negative: Asked | None, vocabulary: Vocabul
 
 def identity(asked: Asked, negative: Asked | None) -> str:
     """16 hex digits that name what was asked, however it was spelled."""
-    meaning = {"asked": _meaning(asked), "negative": negative and _meaning(negative)}
-    text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    meaning = [_meaning(asked), _meaning(negative) if negative else None]
+    return hashlib.sha256(_ENCODER.encode(meaning).encode()).hexdigest()[:16]
 
 
 def _meaning(asked: Asked) -> list[Any]:
