@@ -34,7 +34,7 @@ echo "== the ledger's tables"
 mill control db upgrade
 
 echo "== the orchestrator: dispatches, reconciles, finalizes; knows no torch"
-SPRITEMILL_HOME="$work/orchestrator" "$bin/spritemill" up --foreground --workers 0 &
+SPRITEMILL_HOME="$work/orchestrator" "$bin/spritemill" up --workers 0 &
 children+=($!)
 
 echo "== $workers workers: claim, render, upload, commit"

@@ -1,0 +1,17 @@
+"""The name of a numerics class."""
+
+import re
+
+from core.settings import Settings
+from workers import numerics
+
+
+def test_name_depends_on_the_facts_and_not_on_their_order() -> None:
+    one = numerics.name({"device": "cpu", "dtype": "float32"})
+    assert one == numerics.name({"dtype": "float32", "device": "cpu"})
+    assert one != numerics.name({"dtype": "bfloat16", "device": "cpu"})
+    assert re.fullmatch(r"[0-9a-f]{12}", one)
+
+
+def test_fake_renderer_is_a_class_of_its_own() -> None:
+    assert numerics.probe(Settings(renderer="fake")) == {"renderer": "fake"}

@@ -1,0 +1,137 @@
+"""One child process of a worker at its work: from a hint to a committed shard."""
+
+import functools
+import hashlib
+import time
+
+import structlog
+
+from core import ledger as ledgers
+from core import storage
+from core.dataset import layout
+from core.dataset.shard import Packed
+from core.errors import SpritemillError
+from core.ledger import jobs, shards
+from core.ledger.shards import Claim, Result
+from core.messages import RenderHint
+from core.request import load
+from core.request.plan import Plan
+from core.settings import Settings
+from workers.identity import Identity
+from workers.lease import Fenced, Lease, LeaseEnded
+from workers.model_cache import ModelCache
+from workers.notice import Notice
+from workers.patience import backoff, patiently
+from workers.render import render_shard
+
+_PLANS = 4
+_TAR = "application/x-tar"
+_PARQUET = "application/vnd.apache.parquet"
+
+log = structlog.get_logger(__name__)
+
+
+class Slot:
+    """Opens ledger and store for this process alone: neither may be carried across a fork."""
+
+    def __init__(self, settings: Settings, identity: Identity, notice: Notice) -> None:
+        self._settings = settings
+        self._identity = identity
+        self._notice = notice
+        self._ledger = ledgers.connect(settings.ledger_url)
+        self._store = storage.connect(settings)
+        self._models = ModelCache(settings, self._store)
+        self._plan = functools.lru_cache(maxsize=_PLANS)(self._read_plan)
+
+    def take(self, hint: RenderHint) -> None:
+        """Claim, render, upload and commit. What fails is told to the ledger, not raised."""
+        with self._notice.heeding_sigterm(self._settings.grace_seconds):
+            self._take(hint)
+
+    def _take(self, hint: RenderHint) -> None:
+        told = log.bind(job=hint.job, shard=hint.shard, worker=self._identity.worker)
+        if self._notice.given:
+            told.info("hint.left", reason="draining")
+            return
+        claim = shards.claim(
+            self._ledger,
+            hint,
+            self._identity.worker,
+            self._identity.numerics,
+            self._settings.lease_seconds,
+        )
+        if claim is None:
+            told.info("hint.refused", attempt=hint.attempt)
+            return
+        told = told.bind(attempt=claim.attempt)
+        told.info("shard.claimed", samples=claim.samples)
+        with Lease(self._ledger, claim, self._settings, self._notice) as lease:
+            self._finish(claim, lease, told)
+
+    def _finish(self, claim: Claim, lease: Lease, told: structlog.stdlib.BoundLogger) -> None:
+        started = time.monotonic()
+        try:
+            kept = self._make(claim, lease)
+        except Fenced:
+            told.warning("shard.fenced")
+        except LeaseEnded as ended:
+            self._release(claim)
+            told.info("shard.released", reason=ended.reason)
+        except SpritemillError as error:
+            if error.retryable:
+                self._release(claim)
+                told.warning("shard.released", reason="unreachable", error=error.message)
+            else:
+                self._fail(claim, error, told)
+        except Exception as error:  # noqa: BLE001  # whatever it was, the ledger must know
+            self._fail(claim, error, told)
+        else:
+            seconds = round(time.monotonic() - started, 3)
+            told.info("shard.committed" if kept else "shard.fenced", seconds=seconds)
+
+    def _make(self, claim: Claim, lease: Lease) -> bool:
+        lease.allow(self._settings.load_seconds)
+        plan = patiently(lambda: self._plan(claim.job, claim.weights), lease.wait)
+        renderer = patiently(lambda: self._models.renderer(claim.weights), lease.wait)
+        lease.loaded()
+        started = time.monotonic()
+        packed = render_shard(plan, plan.shard(claim.shard), renderer, lease)
+        result = self._upload(claim, packed, time.monotonic() - started, lease)
+        return patiently(lambda: shards.commit(self._ledger, claim, result), lease.wait)
+
+    def _upload(self, claim: Claim, packed: Packed, seconds: float, lease: Lease) -> Result:
+        """Put both files under names that hold their hashes; the store proves them whole."""
+        tar_sha256 = hashlib.sha256(packed.tar).hexdigest()
+        part_sha256 = hashlib.sha256(packed.part).hexdigest()
+        key = layout.shard_key(claim.job, claim.shard, tar_sha256)
+        part_key = layout.part_key(claim.job, claim.shard, part_sha256)
+        for name, data, kind in ((key, packed.tar, _TAR), (part_key, packed.part, _PARQUET)):
+            put = functools.partial(self._store.put, name, data, content_type=kind)
+            patiently(put, lease.wait)
+        return Result(
+            key=key,
+            sha256=tar_sha256,
+            size=len(packed.tar),
+            part_key=part_key,
+            part_sha256=part_sha256,
+            samples=packed.samples,
+            samples_digest=packed.digest,
+            seconds=seconds,
+        )
+
+    def _release(self, claim: Claim) -> None:
+        patiently(lambda: shards.release(self._ledger, claim), time.sleep)
+
+    def _fail(self, claim: Claim, error: Exception, told: structlog.stdlib.BoundLogger) -> None:
+        kind = type(error).__name__
+        state = patiently(
+            lambda: shards.fail(
+                self._ledger, claim, kind, str(error), backoff=backoff(claim.attempt)
+            ),
+            time.sleep,
+        )
+        told.error("shard.failed", kind=kind, now=str(state), exc_info=error)
+
+    def _read_plan(self, job: str, sha256: str) -> Plan:
+        request = load.parse(jobs.request_text(self._ledger, job))
+        return Plan(request, self._models.spec(sha256))

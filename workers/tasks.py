@@ -1,0 +1,35 @@
+"""The one task. It is imported in the parent of a worker, so what is heavy waits for the child."""
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from core.errors import SpritemillError
+from core.messages import RENDER, RenderHint
+from workers.celery import app
+
+if TYPE_CHECKING:
+    from workers.slot import Slot
+
+log = structlog.get_logger(__name__)
+_slots: list["Slot"] = []
+
+
+@app.task(name=RENDER)
+def render(job: str, shard: int, attempt: int) -> None:
+    """Try to claim what the hint names, and render it. A hint that is lost comes again."""
+    try:
+        _slot().take(RenderHint(job, shard, attempt))
+    except SpritemillError as error:
+        if not error.retryable:
+            raise
+        log.warning("hint.left", job=job, shard=shard, error=error.message)
+
+
+def _slot() -> "Slot":
+    """This child's slot, made at its first task."""
+    if not _slots:
+        from workers.slot import Slot
+
+        _slots.append(Slot(app.settings, app.identity, app.notice))
+    return _slots[0]
