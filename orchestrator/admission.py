@@ -1,0 +1,69 @@
+"""Whether a request is taken: checked against its model and this mill's limits, nothing written."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.errors import Fault, RequestError
+from core.ledger.jobs import NewJob, new_id
+from core.request.estimate import CONTAINER_BYTES
+from core.request.load import canonical, parse
+from core.request.plan import Plan, digest, plan
+from core.settings import Settings
+from orchestrator import models
+from orchestrator.disk import free_bytes
+from orchestrator.models import Model
+
+if TYPE_CHECKING:
+    from core.ledger import Ledger
+
+_PNG_SHARE = 0.5
+"""A sprite's PNG file over its raw pixels: more than any of the bundled model's takes."""
+
+
+def planned(
+    text: str, settings: Settings, ledger: "Callable[[], Ledger | None]"
+) -> tuple[Plan, Model]:
+    """The plan of a request with its model. Raises RequestError with every fault."""
+    request = parse(text)
+    model = models.named(request.model, ledger)
+    return plan(request, model.spec, settings.max_samples), model
+
+
+def admitted(made: Plan, model: Model, settings: Settings) -> NewJob:
+    """The job to add. Raises RequestError when its dataset would not fit on the disk."""
+    _refuse_what_does_not_fit(made, settings)
+    return NewJob(
+        id=new_id(),
+        owner=settings.owner,
+        name=made.request.name,
+        request=canonical(made.request),
+        request_digest=digest(made, model.weights),
+        model=model.spec.name,
+        weights=model.weights,
+        total_samples=made.total,
+        shard_count=made.shard_count,
+        shard_samples=made.shard_samples,
+        context_count=made.context_count,
+        priority=made.request.priority,
+    )
+
+
+def _refuse_what_does_not_fit(made: Plan, settings: Settings) -> None:
+    if settings.store.startswith("s3://"):
+        return
+    picture = made.spec.size**2 * made.spec.channels * _PNG_SHARE
+    needed = made.total * (picture + CONTAINER_BYTES)
+    free = free_bytes(Path(settings.store))
+    if needed > free:
+        raise RequestError(
+            [
+                Fault(
+                    "samples",
+                    f"{made.total:,}",
+                    f"they need about {needed / 1e9:,.1f} GB, but {settings.store} has "
+                    f"{free / 1e9:,.1f} GB free",
+                    "Ask for fewer, or set store_url to a larger store.",
+                )
+            ]
+        )

@@ -1,0 +1,126 @@
+"""The health of each part, with the remedy for what is ill."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import SpritemillError, StoreError, UnreachableError
+from core.ledger import Ledger
+from core.settings import Settings
+from orchestrator.disk import free_bytes
+from orchestrator.fleet import silent_after
+
+_LEAST_FREE_BYTES = 2**30
+_TORCH_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How one part is; `seconds` is what it took to find out."""
+
+    part: str
+    ok: bool
+    detail: str
+    remedy: str
+    seconds: float
+
+
+def examine(
+    settings: Settings, ledger: Callable[[], Ledger | None], broker_url: str
+) -> Iterator[Health]:
+    """Examine part by part. `broker_url` is empty where no mill keeps its private broker up."""
+    checks: dict[str, Callable[[], str]] = {
+        "ledger": lambda: _ledger(ledger()),
+        "broker": lambda: _broker(broker_url),
+        "store": lambda: _store(settings),
+        "workers": lambda: _workers(ledger(), settings, bool(broker_url)),
+        "model": _model,
+        "disk": lambda: _disk(settings),
+        "torch": _torch,
+    }
+    for part, check in checks.items():
+        started = time.monotonic()
+        try:
+            detail, ok, remedy = check(), True, ""
+        except SpritemillError as error:
+            detail, ok, remedy = error.message, False, error.remedy
+        yield Health(part, ok, detail, remedy, time.monotonic() - started)
+
+
+def _ledger(ledger: Ledger | None) -> str:
+    if ledger is None:
+        return "empty yet: the first job makes it"
+    from core.ledger import jobs
+
+    jobs.list(ledger, limit=1)
+    return f"{ledger.engine.dialect.name} answers, and its schema is this version's"
+
+
+def _broker(url: str) -> str:
+    from orchestrator import broker
+
+    if not url:
+        return f"private, started with the mill: {broker.binary()}"
+    broker.check(url)
+    return "it answers"
+
+
+def _store(settings: Settings) -> str:
+    from core import storage
+
+    try:
+        storage.connect(settings).check()
+    except StoreError as error:
+        remedy = error.remedy or "Set store_url to a place where this user may write."
+        raise StoreError(error.message, remedy=remedy) from error
+    return f"{settings.store} can be written, read and deleted"
+
+
+def _workers(ledger: Ledger | None, settings: Settings, up: bool) -> str:
+    from core.ledger import workers
+
+    live = workers.live(ledger, silent_after(settings)) if ledger else []
+    if live:
+        slots = sum(worker.slots for worker in live)
+        return f"{len(live)} live with {slots} slots: {', '.join(w.device for w in live[:4])}"
+    if not up:
+        return "none runs; the mill starts its own"
+    raise UnreachableError("no worker is alive.", remedy="Start one: spritemill workers start.")
+
+
+def _model() -> str:
+    from orchestrator import models
+
+    found = models.bundled()
+    return f"{found.spec.name}, weights {found.weights[:16]}"
+
+
+def _disk(settings: Settings) -> str:
+    folder = Path(settings.store) if not settings.store.startswith("s3://") else settings.home
+    free = free_bytes(folder)
+    if free < _LEAST_FREE_BYTES:
+        raise StoreError(
+            f"{folder}: {free / 1e9:.1f} GB free.", remedy="Free space, or set store_url."
+        )
+    return f"{free / 1e9:.0f} GB free for {folder}"
+
+
+def _torch() -> str:
+    asked = subprocess.run(
+        [sys.executable, "-m", "workers.numerics"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=_TORCH_SECONDS,
+    )
+    if asked.returncode:
+        last = asked.stderr.strip().rpartition("\n")[2]
+        raise SpritemillError(
+            f"no worker can run here: {last}",
+            remedy="Install the worker: pip install 'spritemill[worker]'.",
+        )
+    return ", ".join(f"{name} {value}" for name, value in json.loads(asked.stdout).items())

@@ -1,0 +1,70 @@
+"""From a job whose shards are all done to a finished dataset."""
+
+from collections.abc import Iterator
+
+import structlog
+
+from core.dataset.assembly import Finished, assemble, clean
+from core.errors import SpritemillError
+from core.ledger import Ledger, jobs, shards, workers
+from core.ledger.jobs import Job
+from core.ledger.shards import DoneShard
+from core.ledger.states import JobState
+from core.storage import Store
+from orchestrator import models
+
+_IDLE_SECONDS = 0.2
+_PAGE = 1000
+
+log = structlog.get_logger(__name__)
+
+
+class Finalizer:
+    """One job a step. A crash at any point is mended by doing it again."""
+
+    def __init__(self, ledger: Ledger, store: Store) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._tried: dict[str, int] = {}
+
+    def step(self) -> float:
+        """Finish the job that was tried least often; the seconds until it is due again."""
+        waiting = jobs.list(self._ledger, states=[JobState.FINALIZING])
+        self._tried = {job.id: self._tried.get(job.id, 0) for job in waiting}
+        if not waiting:
+            return _IDLE_SECONDS
+        job = min(waiting, key=lambda each: self._tried[each.id])
+        self._tried[job.id] += 1
+        try:
+            self._finish(job)
+        except SpritemillError as error:
+            if error.retryable:
+                raise
+            log.exception("job.not_finished", job=job.id)
+            jobs.move(self._ledger, job.id, JobState.FAILED, error=str(error))
+        return 0.0
+
+    def _finish(self, job: Job) -> None:
+        manifest = assemble(self._store, self._facts(job), self._shards(job.id))
+        removed = clean(self._store, manifest)
+        digest = manifest.dataset_digest
+        jobs.move(self._ledger, job.id, JobState.SUCCEEDED, dataset_digest=digest)
+        log.info("job.succeeded", job=job.id, digest=digest, removed=removed)
+
+    def _facts(self, job: Job) -> Finished:
+        return Finished(
+            job=job.id,
+            name=job.name,
+            request_text=jobs.request_text(self._ledger, job.id),
+            request_digest=job.request_digest,
+            weights=job.weights,
+            spec=models.of_weights(job.weights, self._ledger).spec,
+            numerics=workers.facts(self._ledger, job.numerics) if job.numerics else {},
+            created=job.created_at,
+        )
+
+    def _shards(self, job: str) -> Iterator[DoneShard]:
+        after = -1
+        while page := shards.done(self._ledger, job, after, _PAGE):
+            yield from page
+            after = page[-1].number

@@ -1,0 +1,51 @@
+"""Workers: starting those that outlive a command, naming them, and when they count as gone."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from core.errors import NotFoundError, SpritemillError, UsageError
+from core.settings import Settings, as_environment
+
+if TYPE_CHECKING:
+    from core.ledger.workers import Worker
+
+
+def silent_after(settings: Settings) -> float:
+    """Seconds without a heartbeat after which a worker counts as gone."""
+    return 6 * settings.heartbeat_seconds
+
+
+def start(settings: Settings, count: int, gpus: Sequence[int]) -> list[dict[str, Any]]:
+    """Start workers, each with its `id`, `pid` and `log`. Raises SpritemillError."""
+    command = [sys.executable, "-m", "workers.pool", "start", "--json", "--count", str(count)]
+    if gpus:
+        command += ["--gpus", ",".join(str(gpu) for gpu in gpus)]
+    asked = subprocess.run(
+        command,
+        env={**os.environ, **as_environment(settings)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if asked.returncode:
+        raise SpritemillError(f"no worker was started: {asked.stderr.strip()}")
+    started: list[dict[str, Any]] = json.loads(asked.stdout)
+    return started
+
+
+def named(there: Sequence["Worker"], names: Sequence[str]) -> list["Worker"]:
+    """The workers with these unique prefixes of their ids. Raises NotFoundError, UsageError."""
+    return [_by_prefix(there, name) for name in names]
+
+
+def _by_prefix(there: Sequence["Worker"], name: str) -> "Worker":
+    found = [worker for worker in there if worker.id.startswith(name)]
+    if len(found) == 1 and name:
+        return found[0]
+    if found:
+        raise UsageError(f"worker {name}: ambiguous.", remedy="Give more of the id.")
+    raise NotFoundError(f"worker {name}: none is alive.", remedy="See: spritemill workers list")

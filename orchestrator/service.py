@@ -1,0 +1,301 @@
+"""Use cases: all that the command line, the API and the pages can ask of a mill.
+
+What only some of them need is imported where it is needed: `status` and `list` cost no more than
+SQLAlchemy's core.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from threading import Event as Flag
+from typing import TYPE_CHECKING, Any, Self
+
+from core.errors import ConflictError, NotFoundError, UsageError
+from core.ledger import Ledger, connect, events, jobs, shards, workers
+from core.ledger.states import TERMINAL, JobState
+from core.ledger.workers import Order, WorkerState
+from core.settings import Settings
+from orchestrator import datasets, fleet, home, mill_file
+from orchestrator.progress import JobStatus, Speed, eta, present_rate
+
+if TYPE_CHECKING:
+    from core.dataset.report import Report
+    from core.dataset.source import OnProgress, Source
+    from core.ledger.events import Event
+    from core.ledger.jobs import Job
+    from core.ledger.workers import Worker
+    from core.request.plan import Plan
+    from core.storage import Store
+    from orchestrator.calibration import Calibrated
+    from orchestrator.doctor import Health
+    from orchestrator.models import Model
+
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A job, and whether it is new: the same request of the same owner is made once."""
+
+    job: "Job"
+    created: bool
+
+
+class Service:
+    """The mill that the settings name. It opens ledger and store when they are first needed.
+
+    A job is named by its id, a unique prefix of it, or `latest`. Methods raise NotFoundError for
+    what is not there, ConflictError for what its state does not allow, UnreachableError.
+    """
+
+    def __init__(self, settings: Settings, alarm: Callable[[], None] | None = None) -> None:
+        self.settings = settings
+        self._alarm = alarm
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        if self._nothing_yet:
+            raise NotFoundError(
+                f"home = {self.settings.home}: there are no jobs yet.",
+                remedy="`spritemill run` makes one; --home names another folder.",
+            )
+        return connect(self.settings.ledger_url)
+
+    @cached_property
+    def store(self) -> "Store":
+        from core import storage
+
+        return storage.connect(self.settings)
+
+    def check(self, text: str) -> "Plan":
+        """The plan of a request. Raises RequestError with every fault; writes nothing."""
+        from orchestrator import admission
+
+        return admission.planned(text, self.settings, self._ledger_if_any)[0]
+
+    def estimate(self, text: str) -> "Calibrated":
+        """What a request will take, by rendering a tile or two. Raises RequestError."""
+        from orchestrator import admission, calibration
+
+        made, model = admission.planned(text, self.settings, self._ledger_if_any)
+        ledger = self._ledger_if_any()
+        live = workers.live(ledger, fleet.silent_after(self.settings)) if ledger else []
+        count = len(live) or max(1, self.settings.workers)
+        return calibration.calibrate(made, model.weights, self.settings, count)
+
+    def submit(self, text: str, *, again: bool = False) -> Submitted:
+        """Take a request, or find that its job is there. Raises RequestError."""
+        from orchestrator import admission
+
+        made, model = admission.planned(text, self.settings, self._ledger_if_any)
+        new = admission.admitted(made, model, self.settings)
+        if self._nothing_yet:
+            self.upgrade()
+        return Submitted(*jobs.add(self.ledger, new, again=again))
+
+    def status(self, name: str) -> JobStatus:
+        return self._status(self._job(name))
+
+    def wait(
+        self,
+        name: str,
+        on_update: Callable[[JobStatus], None] | None = None,
+        stop: Flag | None = None,
+    ) -> JobStatus:
+        """Wait until a job is over, however it ends, or until `stop` is set.
+
+        Raises SpritemillError when the mill can make nothing any more.
+        """
+        stop = stop or Flag()
+        job, speed = self._job(name).id, Speed()
+        while True:
+            found = self._status(jobs.get(self.ledger, job))
+            found = found.at(speed.tell(time.monotonic(), found.samples) or found.rate)
+            if on_update:
+                on_update(found)
+            if self._alarm:
+                self._alarm()
+            if found.job.state in TERMINAL or stop.wait(_POLL_SECONDS):
+                return found
+
+    def cancel(self, name: str) -> "Job":
+        return self._move(name, JobState.CANCELLED)
+
+    def pause(self, name: str) -> "Job":
+        return self._move(name, JobState.PAUSED)
+
+    def resume(self, name: str) -> "Job":
+        return self._move(name, JobState.RUNNING, only_from=JobState.PAUSED)
+
+    def remove(self, name: str) -> "Job":
+        """Remove a job that is over, with its dataset."""
+        job = self._job(name)
+        if job.state not in TERMINAL:
+            raise ConflictError(
+                f"job {job.id} is {job.state}.", remedy=f"First: spritemill cancel {job.id}"
+            )
+        datasets.remove(job, self.store)
+        jobs.remove(self.ledger, job.id)
+        return job
+
+    def events(self, name: str, after: int = 0, limit: int = 1000) -> "Sequence[Event]":
+        return events.of(self.ledger, self._job(name).id, after, limit)
+
+    def logs(self, name: str) -> Iterator[str]:
+        """Lines of this machine's logs that name the job, file by file."""
+        job = self._job(name).id
+        for path in sorted(self.settings.logs.glob("*.log")):
+            with path.open(encoding="utf-8", errors="replace") as lines:
+                yield from (line.rstrip("\n") for line in lines if job in line)
+
+    def dataset(self, name: str) -> str:
+        """Where a finished dataset lies: a folder, or s3://bucket/prefix."""
+        job = self._job(name)
+        datasets.refuse_unfinished(job)
+        return datasets.place(job, self.settings)
+
+    def fetch(self, name: str, out: Path, on_progress: "OnProgress | None" = None) -> Path:
+        """Copy a finished dataset to a folder, going on where a copy was interrupted."""
+        from core.dataset.download import download
+
+        download(self._source(name), out, on_progress)
+        return out
+
+    def folders(self, name: str, out: Path, on_progress: "OnProgress | None" = None) -> Path:
+        """Write a finished dataset as plain PNG folders by context."""
+        from core.dataset.folders import write_folders
+
+        return write_folders(self._source(name), out, on_progress)
+
+    def preview(self, name: str) -> bytes:
+        """The contact sheet of a finished dataset, a PNG file."""
+        from core.dataset.layout import PREVIEW
+
+        with self._source(name).open(PREVIEW) as opened:
+            return opened.read()
+
+    def verify(self, name: str, on_progress: "OnProgress | None" = None) -> "Report":
+        from core.dataset.verify import verify
+
+        return verify(self._source(name), on_progress)
+
+    def workers(self) -> "Sequence[Worker]":
+        return [] if self._nothing_yet else workers.list(self.ledger)
+
+    def start_workers(self, count: int, gpus: Sequence[int] = ()) -> Sequence[dict[str, Any]]:
+        """Start workers that outlive this call; each with its `id`, `pid` and `log`."""
+        broker_url = self._broker_url()
+        if not broker_url:
+            raise ConflictError(
+                f"home = {self.settings.home}: no mill is up, so workers would have no broker.",
+                remedy="First `spritemill up`, or set SPRITEMILL_BROKER_URL.",
+            )
+        return fleet.start(replace(self.settings, broker_url=broker_url), count, gpus)
+
+    def order_workers(self, ids: Sequence[str] | None, order: str) -> "Sequence[Worker]":
+        """Order workers, or all of them, to `drain` or to `stop`; those that will hear it.
+
+        A worker may be named by a unique prefix of its id.
+        """
+        there = [worker for worker in self.workers() if worker.state != WorkerState.GONE]
+        named = there if ids is None else fleet.named(there, ids)
+        if named:
+            workers.order(self.ledger, [worker.id for worker in named], Order(order))
+        return named
+
+    def models(self) -> "Sequence[Model]":
+        """The models that requests may name, the bundled one first."""
+        from orchestrator import models
+
+        return models.listed(self._ledger_if_any())
+
+    def doctor(self) -> "Iterator[Health]":
+        """Examine part by part, telling each as soon as it is known."""
+        from orchestrator import doctor
+
+        return doctor.examine(self.settings, self._ledger_if_any, self._broker_url())
+
+    def upgrade(self) -> str:
+        """Bring the ledger's schema to this version's; its revision."""
+        from core.ledger.schema import HEAD
+        from core.ledger.upgrade import upgrade
+
+        if not self.settings.database_url:
+            home.make(self.settings.home)
+        upgrade(self.settings.ledger_url)
+        return HEAD
+
+    def list(
+        self,
+        *,
+        states: Sequence[str] | None = None,
+        everyone: bool = False,
+        limit: int = 50,
+    ) -> "Sequence[Job]":
+        """Jobs of this owner, or of everyone, the newest first."""
+        if self._nothing_yet:
+            return ()
+        owner = None if everyone else self.settings.owner
+        return jobs.list(self.ledger, owner=owner, states=_known(states), limit=limit)
+
+    @property
+    def _nothing_yet(self) -> bool:
+        """Whether the embedded mill's ledger is still to be made."""
+        return not self.settings.database_url and not (self.settings.home / "ledger.db").exists()
+
+    def _ledger_if_any(self) -> Ledger | None:
+        return None if self._nothing_yet else self.ledger
+
+    def _broker_url(self) -> str:
+        """The broker's address; empty while an embedded mill is not up."""
+        running = mill_file.find(self.settings.home) if self.settings.embedded else None
+        return running.broker_url if running else self.settings.broker_url
+
+    def _job(self, name: str) -> "Job":
+        owner = self.settings.owner if name == "latest" else None
+        return jobs.resolve(self.ledger, name, owner)
+
+    def _status(self, job: "Job") -> JobStatus:
+        flying = shards.progress(self.ledger, job.id)
+        samples = job.samples_done + flying.samples
+        rate = present_rate(job)
+        return JobStatus(
+            job=job,
+            samples=samples,
+            rate=rate,
+            eta=eta(job.total_samples - samples, rate),
+            leased=flying.leased,
+            workers=len(workers.live(self.ledger, fleet.silent_after(self.settings))),
+            dataset=datasets.place(job, self.settings),
+        )
+
+    def _move(self, name: str, to: JobState, only_from: JobState | None = None) -> "Job":
+        job = self._job(name)
+        if job.state == to:
+            return job
+        allowed = only_from in (None, job.state)
+        if not (allowed and jobs.move(self.ledger, job.id, to)):
+            raise ConflictError(f"job {job.id} is {job.state}: it cannot become {to}.")
+        return jobs.get(self.ledger, job.id)
+
+    def _source(self, name: str) -> "Source":
+        return datasets.source(self._job(name), self.store)
+
+
+def _known(states: Sequence[str] | None) -> Sequence[JobState] | None:
+    try:
+        return None if states is None else [JobState(state) for state in states]
+    except ValueError as error:
+        raise UsageError(f"state: {error}.", remedy=f"One of {', '.join(JobState)}.") from None

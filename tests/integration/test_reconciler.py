@@ -1,0 +1,117 @@
+"""What dead workers leave behind is put right."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core.ledger import Ledger, connect, jobs, shards, workers
+from core.ledger.jobs import NewJob
+from core.ledger.shards import Claim
+from core.ledger.upgrade import upgrade
+from core.ledger.workers import NewWorker, WorkerState
+from core.messages import RenderHint
+from core.settings import Settings
+from orchestrator.reconciler import Reconciler, bury_dead
+from tests.integration.yard import settings, until
+
+HERE = socket.gethostname()
+LONG = 600.0
+
+
+class Scene:
+    """A ledger with a worker that holds a shard."""
+
+    def __init__(self, at: Settings) -> None:
+        upgrade(at.ledger_url)
+        self.settings = at
+        self.ledger: Ledger = connect(at.ledger_url)
+        self.job = jobs.new_id()
+        new = NewJob(self.job, "ann", "job", "{}", "0" * 64, "m", "0" * 64, 32, 1, 32, 1)
+        jobs.add(self.ledger, new)
+        shards.plan_rows(self.ledger, self.job, 0, [32])
+
+    def worker(self, host: str, pid: int, started: float, lease: float = LONG) -> Claim | None:
+        new = NewWorker("w1", host, pid, started, "none", "fake", {}, 1)
+        workers.register(self.ledger, new)
+        workers.beat(self.ledger, "w1", WorkerState.READY)
+        hint = RenderHint(self.job, 0, 0)
+        return shards.claim(self.ledger, hint, "w1", "fake", lease)
+
+    @property
+    def leased(self) -> int:
+        return jobs.get(self.ledger, self.job).shards_leased
+
+    @property
+    def state(self) -> str:
+        return workers.list(self.ledger)[0].state
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    made = Scene(settings(tmp_path))
+    yield made
+    made.ledger.close()
+
+
+@pytest.fixture
+def ended() -> tuple[int, float]:
+    """The pid and start of a process that is no more."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        return process.pid, psutil.Process(process.pid).create_time()
+
+
+def test_shard_of_a_dead_process_goes_back_at_once(scene: Scene, ended: tuple[int, float]) -> None:
+    assert scene.worker(HERE, *ended)
+    Reconciler(scene.ledger, scene.settings).step()
+    assert (scene.leased, scene.state) == (0, "gone")
+
+
+def test_living_process_keeps_its_shard(scene: Scene) -> None:
+    assert scene.worker(HERE, psutil.Process().pid, psutil.Process().create_time())
+    Reconciler(scene.ledger, scene.settings).step()
+    assert (scene.leased, scene.state) == (1, "ready")
+
+
+def test_processes_of_other_hosts_are_not_judged_by_pid(
+    scene: Scene, ended: tuple[int, float]
+) -> None:
+    assert scene.worker("elsewhere", *ended)
+    Reconciler(scene.ledger, scene.settings).step()
+    assert (scene.leased, scene.state) == (1, "ready")
+
+
+def test_shared_database_is_not_judged_by_pid(scene: Scene, ended: tuple[int, float]) -> None:
+    assert scene.worker(HERE, *ended)
+    shared = Settings(database_url="postgresql+psycopg://nobody@localhost/none")
+    bury_dead(scene.ledger, shared)
+    assert (scene.leased, scene.state) == (1, "ready")
+
+
+def test_silent_worker_is_gone_but_keeps_its_lease(scene: Scene) -> None:
+    scene.worker("elsewhere", 1, 0.0)
+    quick = settings(scene.settings.home, heartbeat_seconds=0.01)
+    reconciler = Reconciler(scene.ledger, quick)
+
+    def gone() -> bool:
+        reconciler.step()
+        return scene.state == "gone"
+
+    until(gone, "the worker is gone")
+    assert scene.leased == 1
+
+
+def test_expired_lease_returns_shard_to_queue(scene: Scene) -> None:
+    scene.worker("elsewhere", 1, 0.0, lease=0.05)
+    reconciler = Reconciler(scene.ledger, scene.settings)
+
+    def returned() -> bool:
+        reconciler.step()
+        return scene.leased == 0
+
+    until(returned, "the shard is returned")
+    assert shards.hint(scene.ledger, scene.job, 1, stale_after=LONG)

@@ -1,0 +1,192 @@
+"""Use cases that need no worker."""
+
+import json
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from core import weights
+from core.errors import ConflictError, NotFoundError, RequestError, UsageError
+from core.ledger import workers
+from core.ledger.workers import NewWorker, WorkerState
+from core.settings import Settings
+from orchestrator.service import Service
+
+LIGHT_PARTS = ["ledger", "broker", "store", "workers", "model", "disk"]
+"""All but torch, which takes seconds to examine."""
+REQUEST = json.dumps({"contexts": [{"class": "potion", "samples": 100}]})
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", owner="ann", renderer="fake")
+
+
+def test_looking_writes_nothing(settings: Settings) -> None:
+    with Service(settings) as service:
+        assert service.check(REQUEST).total == 100
+        assert list(service.list()) == []
+        assert list(service.workers()) == []
+        assert [model.spec.name for model in service.models()] == ["dungeon-32"]
+        for name in ("latest", "abc"):
+            with pytest.raises(NotFoundError, match="no jobs yet"):
+                service.status(name)
+    assert not settings.home.exists()
+
+
+def test_refused_request_writes_nothing(settings: Settings) -> None:
+    with Service(settings) as service, pytest.raises(RequestError) as caught:
+        service.submit(REQUEST.replace("potion", "poton"))
+    (fault,) = caught.value.faults
+    assert (fault.field, fault.value) == ("contexts[0].class", "poton")
+    assert "potion" in fault.remedy
+    assert not settings.home.exists()
+
+
+def test_unknown_model_is_refused_with_the_known_ones(settings: Settings) -> None:
+    text = json.dumps({"model": "dungeon-23", **json.loads(REQUEST)})
+    with Service(settings) as service, pytest.raises(RequestError, match="dungeon-32"):
+        service.submit(text)
+
+
+def test_job_beyond_the_limit_is_refused(tmp_path: Path) -> None:
+    limited = Settings(home=tmp_path, max_samples=99)
+    with Service(limited) as service, pytest.raises(RequestError, match="at most 99"):
+        service.submit(REQUEST)
+
+
+def test_job_that_does_not_fit_on_the_disk_is_refused(settings: Settings) -> None:
+    text = json.dumps({"contexts": [{"class": "potion", "samples": 10**8}]})
+    with Service(settings) as service, pytest.raises(RequestError, match="GB free"):
+        service.submit(text)
+
+
+def test_submitted_job_pins_its_weights_and_waits(settings: Settings) -> None:
+    with Service(settings) as service:
+        job = service.submit(REQUEST).job
+        assert job.weights == weights.sha256(weights.bundled())
+        status = service.status(job.id[:4])
+        assert (status.job.id, status.samples, status.rate, status.dataset) == (job.id, 0, None, "")
+        assert service.status("latest").job == job
+        assert [event.kind for event in service.events(job.id)] == ["job.planned"]
+
+
+def test_list_shows_the_owners_jobs_or_everyones(settings: Settings, tmp_path: Path) -> None:
+    other = Settings(home=settings.home, owner="ben", renderer="fake")
+    with Service(settings) as ann, Service(other) as ben:
+        job = ann.submit(REQUEST).job
+        assert ben.submit(REQUEST).job.id != job.id
+        assert [each.id for each in ann.list()] == [job.id]
+        assert len(ann.list(everyone=True)) == 2
+        assert ann.list(states=["running"]) == []
+        with pytest.raises(UsageError, match="planned, running"):
+            ann.list(states=["walking"])
+
+
+def test_unfinished_job_has_no_dataset(settings: Settings, tmp_path: Path) -> None:
+    with Service(settings) as service:
+        job = service.submit(REQUEST).job.id
+        for use in (
+            lambda: service.dataset(job),
+            lambda: service.preview(job),
+            lambda: service.fetch(job, tmp_path / "out"),
+            lambda: service.verify(job),
+        ):
+            with pytest.raises(ConflictError, match="planned"):
+                use()
+        with pytest.raises(ConflictError, match="cancel"):
+            service.remove(job)
+
+
+def test_only_what_is_paused_is_resumed(settings: Settings) -> None:
+    with Service(settings) as service:
+        job = service.submit(REQUEST).job.id
+        with pytest.raises(ConflictError, match="planned"):
+            service.resume(job)
+        assert service.pause(job).state == "paused"
+        assert service.pause(job).state == "paused"
+        assert service.resume(job).state == "running"
+        assert service.cancel(job).state == "cancelled"
+        service.remove(job)
+        with pytest.raises(NotFoundError):
+            service.status(job)
+
+
+def test_workers_are_ordered_by_prefix_or_all(settings: Settings) -> None:
+    with Service(settings) as service:
+        service.upgrade()
+        for name in ("abc1", "abd2"):
+            new = NewWorker(name, "host", 1, 0.0, "none", "cpu", {}, 1)
+            workers.register(service.ledger, new)
+            workers.beat(service.ledger, name, WorkerState.READY)
+        with pytest.raises(UsageError, match="ambiguous"):
+            service.order_workers(["ab"], "drain")
+        with pytest.raises(NotFoundError):
+            service.order_workers(["x"], "drain")
+        assert [worker.id for worker in service.order_workers(["abd"], "drain")] == ["abd2"]
+        assert [worker.order for worker in service.workers()] == ["run", "drain"]
+        assert len(service.order_workers(None, "stop")) == 2
+
+
+def test_workers_are_not_started_without_a_broker(settings: Settings) -> None:
+    with Service(settings) as service, pytest.raises(ConflictError, match="spritemill up"):
+        service.start_workers(1)
+
+
+def test_home_that_cannot_be_made_is_named() -> None:
+    nowhere = Settings(home=Path("/proc/no-such-home"), store_url="/tmp")
+    with Service(nowhere) as service, pytest.raises(UsageError, match="/proc/no-such-home"):
+        service.submit(REQUEST)
+
+
+def test_logs_are_the_lines_that_name_the_job(settings: Settings) -> None:
+    with Service(settings) as service:
+        job = service.submit(REQUEST).job.id
+        settings.logs.mkdir()
+        (settings.logs / "worker-1.log").write_text(f'{{"job": "{job}"}}\n{{"job": "other"}}\n')
+        assert list(service.logs(job)) == [f'{{"job": "{job}"}}']
+
+
+def test_doctor_finds_each_part_of_a_new_mill_well_and_writes_no_ledger(
+    settings: Settings,
+) -> None:
+    with Service(settings) as service:
+        parts = {health.part: health for health in islice(service.doctor(), len(LIGHT_PARTS))}
+    assert list(parts) == LIGHT_PARTS
+    assert all(health.ok for health in parts.values())
+    assert not (settings.home / "ledger.db").exists()
+
+
+def test_doctor_names_the_remedy_for_what_is_ill() -> None:
+    ill = Settings(
+        home=Path("/proc/no-such-home"),
+        broker_url="redis://:hidden-word@127.0.0.1:1/0",
+        database_url="postgresql+psycopg://ann:hidden-word@127.0.0.1:1/none",
+    )
+    with Service(ill) as service:
+        parts = {health.part: health for health in islice(service.doctor(), len(LIGHT_PARTS))}
+    sick = {name for name, health in parts.items() if not health.ok}
+    assert {"ledger", "broker", "store", "workers"} <= sick
+    assert all(parts[name].remedy for name in sick)
+    assert "hidden-word" not in str(parts)
+
+
+def test_status_costs_no_heavy_import(settings: Settings) -> None:
+    with Service(settings) as service:
+        job = service.submit(REQUEST).job.id
+    script = (
+        "import sys; from pathlib import Path; from core.settings import Settings\n"
+        "from orchestrator.service import Service\n"
+        f"service = Service(Settings(home=Path({str(settings.home)!r}), owner='ann'))\n"
+        f"service.status({job!r}); service.list(); service.workers()\n"
+        "print(*sys.modules)"
+    )
+    asked = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    heavy = {"pydantic", "numpy", "pyarrow", "boto3", "celery", "redis", "torch", "alembic",
+             "structlog", "sqlalchemy.orm", "yaml", "PIL"}  # fmt: skip
+    assert not heavy & set(asked.stdout.split())
