@@ -19,8 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from core import settings as configuration
+from core.logs import configure
 from core.settings import Settings
-from orchestrator.logs import configure
 from orchestrator.mill import Mill
 
 FAKE_RATE = 5000.0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from orchestrator import home
+from core import home
 
 _PR_SET_PDEATHSIG = 1
 _SAME_START_SECONDS = 2.0

@@ -16,6 +16,7 @@ import structlog
 
 from core import storage
 from core.errors import ConflictError
+from core.home import make
 from core.ledger import Ledger, connect
 from core.ledger.upgrade import upgrade
 from core.settings import Settings
@@ -24,7 +25,6 @@ from orchestrator.broker import PrivateBroker
 from orchestrator.dispatcher import Dispatcher
 from orchestrator.duty import Duty
 from orchestrator.finalizer import Finalizer
-from orchestrator.home import make
 from orchestrator.leadership import Leadership
 from orchestrator.mill_file import Running
 from orchestrator.publisher import Publisher

@@ -1,9 +1,11 @@
 """Putting right what dead workers leave behind."""
 
 import socket
+import time
 
 import structlog
 
+from core.errors import UnreachableError
 from core.ledger import Ledger, shards, workers
 from core.ledger.workers import WorkerState
 from core.settings import Settings
@@ -16,20 +18,34 @@ log = structlog.get_logger(__name__)
 
 
 class Reconciler:
-    """Leases that ran out, workers that fell silent, and dead processes of this machine."""
+    """Leases that ran out, workers that fell silent, and dead processes of this machine.
+
+    While the ledger was away nobody could renew: after that all get the time to, before they are
+    judged.
+    """
 
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
         self._settings = settings
+        self._lenient_until = 0.0
 
     def step(self) -> float:
-        bury_dead(self._ledger, self._settings)
+        """The seconds until the next look. Raises UnreachableError."""
+        try:
+            bury_dead(self._ledger, self._settings)
+            if time.monotonic() >= self._lenient_until:
+                self._judge()
+        except UnreachableError:
+            self._lenient_until = time.monotonic() + 2 * self._settings.renew_seconds
+            raise
+        return min(_SECONDS, self._settings.lease_seconds / 4)
+
+    def _judge(self) -> None:
         for worker in workers.silent(self._ledger, silent_after(self._settings)):
             workers.gone(self._ledger, worker.id)  # it may render yet: its leases run out
             log.warning("worker.silent", worker=worker.id, host=worker.host)
         for expired in shards.expire(self._ledger):
             log.warning("lease.expired", job=expired.job, shard=expired.shard)
-        return min(_SECONDS, self._settings.lease_seconds / 4)
 
 
 def bury_dead(ledger: Ledger, settings: Settings, *, free: bool = False) -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, Self
 
+from core import home
 from core.errors import ConflictError, NotFoundError, UsageError
 from core.ledger import Ledger, connect, events, jobs, shards, workers
 from core.ledger.states import TERMINAL, JobState
 from core.ledger.workers import Order, WorkerState
 from core.settings import Settings
-from orchestrator import datasets, fleet, home, mill_file
+from orchestrator import datasets, fleet, mill_file
 from orchestrator.progress import JobStatus, Speed, eta, present_rate
 
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ import argparse
 import os
 import sys
 
+from core import logs
 from core import settings as configuration
 from core.errors import SpritemillError
-from workers import logs
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     try:
         settings = configuration.load({"slots": options.slots})
-        logs.configure(settings.log_level)
+        logs.configure(settings.log_level, sys.stderr)
         _prepare_environment(settings)
         from workers import service
 

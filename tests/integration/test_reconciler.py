@@ -5,17 +5,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
 
+from core.errors import UnreachableError
 from core.ledger import Ledger, connect, jobs, shards, workers
 from core.ledger.jobs import NewJob
-from core.ledger.shards import Claim
+from core.ledger.shards import Claim, Orders
 from core.ledger.upgrade import upgrade
 from core.ledger.workers import NewWorker, WorkerState
 from core.messages import RenderHint
 from core.settings import Settings
+from deploy.servers import Postgres
 from orchestrator.reconciler import Reconciler, bury_dead
 from tests.integration.yard import settings, until
 
@@ -115,3 +118,25 @@ def test_expired_lease_returns_shard_to_queue(scene: Scene) -> None:
 
     until(returned, "the shard is returned")
     assert shards.hint(scene.ledger, scene.job, 1, stale_after=LONG)
+
+
+def test_leases_that_ran_out_while_the_ledger_was_away_may_be_renewed_first(
+    tmp_path: Path,
+) -> None:
+    with (
+        TemporaryDirectory(prefix="spritemill-") as open_to_all,
+        Postgres(Path(open_to_all)) as server,
+    ):
+        at = settings(tmp_path, database_url=server.create_database(), renew_seconds=0.5)
+        scene = Scene(at)
+        reconciler = Reconciler(scene.ledger, at)
+        held = scene.worker("elsewhere", 1, 0.0, lease=0.2)
+        assert held
+        server.stop()
+        with pytest.raises(UnreachableError):
+            reconciler.step()
+        server.start()
+        reconciler.step()  # by now the lease is past, for a start takes longer
+        assert scene.leased == 1
+        assert shards.renew(scene.ledger, held, LONG, 0) is Orders.GO
+        scene.ledger.close()

@@ -20,7 +20,7 @@ SHARD = 32
 _MILL = """
 import signal
 from core.settings import load
-from orchestrator.logs import configure
+from core.logs import configure
 from orchestrator.mill import Mill
 settings = load()
 configure("info", settings.logs / "mill.log")

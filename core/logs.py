@@ -1,4 +1,4 @@
-"""Logs of the orchestrator: one JSON event a line."""
+"""Logs: one event a line, as JSON; at a terminal, for eyes."""
 
 import logging
 from pathlib import Path
@@ -7,7 +7,10 @@ from typing import TextIO
 import structlog
 from structlog.typing import Processor
 
-from orchestrator import home
+from core import home
+
+_TALKERS = ("alembic", "celery.app.trace", "celery.worker.strategy")
+"""They tell of every message what our own events tell better."""
 
 
 def configure(level: str, out: TextIO | Path) -> None:
@@ -25,7 +28,7 @@ def configure(level: str, out: TextIO | Path) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
+                _last(out),
             ],
         )
     )
@@ -34,7 +37,9 @@ def configure(level: str, out: TextIO | Path) -> None:
         old.close()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for talker in _TALKERS:
+        logging.getLogger(talker).setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -45,6 +50,11 @@ def configure(level: str, out: TextIO | Path) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _last(out: TextIO | Path) -> Processor:
+    for_eyes = not isinstance(out, Path) and out.isatty()
+    return structlog.dev.ConsoleRenderer() if for_eyes else structlog.processors.JSONRenderer()
 
 
 def _handler(out: TextIO | Path) -> logging.Handler:
