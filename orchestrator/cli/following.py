@@ -1,0 +1,84 @@
+"""Following a job to its end, and telling how it ended."""
+
+import time
+from dataclasses import dataclass, field
+from threading import Event
+from typing import TYPE_CHECKING
+
+from core.errors import JobFailedError
+from orchestrator.cli.console import Console
+from orchestrator.cli.job_view import document, title
+from orchestrator.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from orchestrator.progress import JobStatus
+    from orchestrator.service import Service
+
+_STAGES = {
+    "planned": "starting",
+    "running": "rendering",
+    "paused": "paused",
+    "finalizing": "finishing",
+}
+
+
+@dataclass(slots=True)
+class Stages:
+    """Seconds that each stage took, as seen from here; a stage without a name is not counted."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _name: str = "starting"
+    _since: float = field(default_factory=time.monotonic)
+
+    def enter(self, name: str) -> None:
+        now = time.monotonic()
+        if self._name:
+            self.seconds[self._name] = self.seconds.get(self._name, 0.0) + now - self._since
+        self._name, self._since = name, now
+
+
+def follow(
+    console: Console,
+    service: "Service",
+    job: str,
+    stop: Event,
+    *,
+    stages: Stages | None = None,
+    lines: bool = False,
+) -> "JobStatus":
+    """Show a job's progress until it is over or `stop` is set; `lines`: as JSON lines."""
+    seen = stages or Stages()
+    said: object = None
+    with Progress(console, job) as progress:
+
+        def show(status: "JobStatus") -> None:
+            nonlocal said
+            seen.enter(_STAGES.get(status.job.state, ""))
+            progress.update(
+                status.samples,
+                status.job.total_samples,
+                state=status.job.state,
+                rate=status.rate,
+                eta=status.eta,
+            )
+            now = document(status)
+            if lines and console.json and now != said:
+                console.event(now, "")
+                said = now
+
+        return service.wait(job, show, stop)
+
+
+def over(status: "JobStatus") -> bool:
+    return status.job.state in ("succeeded", "failed", "cancelled")
+
+
+def check_success(status: "JobStatus") -> None:
+    """Raises JobFailedError when a job ended otherwise."""
+    job = status.job
+    if job.state != "succeeded":
+        why = f": {job.error}" if job.error else "."
+        raise JobFailedError(
+            f"{title(job)} {'failed' if job.state == 'failed' else 'was cancelled'}{why}",
+            remedy=f"`spritemill events {job.id}` tells what happened; --again makes a new job.",
+        )

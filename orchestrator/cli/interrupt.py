@@ -1,0 +1,52 @@
+"""Being told to stop: Ctrl-C, a supervisor's SIGTERM, a closed terminal."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from shlex import join
+from threading import Event
+from types import FrameType
+
+import typer
+
+from orchestrator.cli import EXIT_INTERRUPTED
+from orchestrator.cli.console import Console
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def interruptible() -> Iterator[Event]:
+    """A flag that the first signal sets, for an orderly end; a second one ends at once."""
+    stop = Event()
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def told(_number: int, _frame: FrameType | None) -> None:
+        restore()
+        stop.set()
+
+    for number in _SIGNALS:
+        signal.signal(number, told)
+    try:
+        yield stop
+    finally:
+        restore()
+
+
+def interrupted(console: Console, message: str) -> typer.Exit:
+    """Say what was interrupted; to be raised."""
+    try:
+        console.remark(message)
+    except OSError:  # the terminal is gone
+        console = Console(quiet=True)
+    return typer.Exit(EXIT_INTERRUPTED)
+
+
+def same_command() -> str:
+    """The command line that was typed, to go on with; `--again` would begin anew."""
+    return join(["spritemill", *(word for word in sys.argv[1:] if word != "--again")])

@@ -1,0 +1,56 @@
+"""How a job is shown."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.cli import units
+from orchestrator.cli.console import columns, fields
+
+if TYPE_CHECKING:
+    from core.ledger.jobs import Job
+
+    from orchestrator.progress import JobStatus
+
+_HEAD = ("job", "name", "state", "done", "sprites", "created")
+
+
+def title(job: "Job") -> str:
+    return f"job {job.id} ({job.name})"
+
+
+def document(status: "JobStatus") -> dict[str, Any]:
+    """A job with its progress, as one flat document."""
+    found = asdict(status)
+    return {**found.pop("job"), **found}
+
+
+def lines(status: "JobStatus") -> list[str]:
+    job = status.job
+    return fields(
+        (
+            ("job", f"{job.id} ({job.name})"),
+            ("state", job.state),
+            ("sprites", f"{status.samples:,} of {job.total_samples:,}"),
+            ("shards", f"{job.shards_done:,} of {job.shard_count:,}, {status.leased:,} rendering"),
+            ("rate", units.rate(status.rate) if status.rate else ""),
+            ("left", units.duration(status.eta) if status.eta is not None else ""),
+            ("workers", f"{status.workers:,}"),
+            ("size", units.size(job.bytes_done) if job.bytes_done else ""),
+            ("created", units.moment(job.created_at)),
+            ("finished", units.moment(job.finished_at)),
+            ("error", job.error or ""),
+            ("dataset", status.dataset),
+            ("digest", job.dataset_digest or ""),
+        )
+    )
+
+
+def table(jobs: "Iterable[Job]") -> list[str]:
+    return columns(_HEAD, map(_row, jobs), right="done sprites")
+
+
+def _row(job: "Job") -> tuple[str, ...]:
+    share = f"{100 * job.samples_done // max(1, job.total_samples)}%"
+    created = units.moment(job.created_at)
+    return (job.id, job.name, job.state, share, f"{job.total_samples:,}", created)

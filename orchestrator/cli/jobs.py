@@ -1,0 +1,213 @@
+"""Commands about jobs: submit, status, list, watch, pause, resume, cancel, events, logs, rm."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.errors import UsageError
+from orchestrator.cli import job_view, units
+from orchestrator.cli.asked import request_text
+from orchestrator.cli.following import check_success, follow, over
+from orchestrator.cli.interrupt import interrupted, interruptible
+from orchestrator.cli.request import RequestFile
+from orchestrator.cli.session import Session, session
+
+if TYPE_CHECKING:
+    from core.ledger.events import Event
+    from core.ledger.jobs import Job
+    from orchestrator.service import Service
+
+_PAGE = 1000
+
+
+def _names(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Jobs to complete a name with."""
+    with Session(flags={"home": context.find_root().params.get("home")}).service() as service:
+        jobs = [(job.id, f"{job.name}, {job.state}") for job in service.list()]
+    return [pair for pair in [*jobs, ("latest", "the newest")] if pair[0].startswith(incomplete)]
+
+
+JobName = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOB", help="Id, unique prefix of it, or latest.", autocompletion=_names
+    ),
+]
+Again = Annotated[
+    bool, typer.Option("--again", help="Make another job even if this one was made already.")
+]
+
+
+def submit(
+    context: typer.Context,
+    request: RequestFile,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the job to its end.")] = False,
+    again: Again = False,
+) -> None:
+    """Hand a request to the mill or the fleet. The same request is made once.
+
+    $ spritemill submit request.yaml --wait
+    """
+    call = session(context)
+    with call.service() as service:
+        submitted = service.submit(request_text(request), again=again)
+        job = submitted.job
+        _remark_idle(call)
+        if wait:
+            _follow(call, service, job.id)
+            return
+        known = "is accepted" if submitted.created else f"is there already, {job.state}"
+        call.console.answer(
+            {**job_view.document(service.status(job.id)), "created": submitted.created},
+            f"{job_view.title(job)} {known}: {units.count(job.total_samples, 'sprite')}, "
+            f"{units.count(job.shard_count, 'shard')}.",
+            f"Follow it: spritemill watch {job.id}",
+            brief=job.id,
+        )
+
+
+def status(context: typer.Context, job: JobName = "latest") -> None:
+    """Show one job and how far it is.
+
+    $ spritemill status latest
+    """
+    call = session(context)
+    with call.service() as service:
+        found = service.status(job)
+    brief = f"{found.job.state} {found.samples}/{found.job.total_samples}"
+    call.console.answer(job_view.document(found), *job_view.lines(found), brief=brief)
+
+
+def list_(
+    context: typer.Context,
+    state: Annotated[list[str] | None, typer.Option(help="Only in this state.")] = None,
+    everyone: Annotated[bool, typer.Option("--all", help="Jobs of every owner.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
+) -> None:
+    """List jobs, the newest first.
+
+    $ spritemill list --state running
+    """
+    call = session(context)
+    with call.service() as service:
+        found = service.list(states=state, everyone=everyone, limit=limit)
+    shown = job_view.table(found) if found else ["No jobs. `spritemill run` makes one."]
+    call.console.answer(found, *shown, brief="\n".join(job.id for job in found))
+
+
+def watch(context: typer.Context, job: JobName = "latest") -> None:
+    """Follow a job to its end. With --json, a line for each change.
+
+    $ spritemill watch latest
+    """
+    call = session(context)
+    with call.service() as service:
+        _follow(call, service, job)
+
+
+def pause(context: typer.Context, job: JobName) -> None:
+    """Stop a job for now, within one tile; what is done is kept.
+
+    $ spritemill pause latest
+    """
+    call = session(context)
+    with call.service() as service:
+        _moved(call, service, service.pause(job))
+
+
+def resume(context: typer.Context, job: JobName) -> None:
+    """Go on with a paused job.
+
+    $ spritemill resume latest
+    """
+    call = session(context)
+    with call.service() as service:
+        _moved(call, service, service.resume(job))
+
+
+def cancel(context: typer.Context, job: JobName) -> None:
+    """Stop a job for good, within one tile; finished shards stay.
+
+    $ spritemill cancel latest
+    """
+    call = session(context)
+    with call.service() as service:
+        _moved(call, service, service.cancel(job))
+
+
+def rm(
+    context: typer.Context,
+    job: JobName,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove a job that is over, with its dataset in the store.
+
+    $ spritemill rm 3kq --yes
+    """
+    call = session(context)
+    with call.service() as service:
+        found = service.status(job).job
+        if not (yes or sys.stdin.isatty()):
+            raise UsageError(f"rm removes {job_view.title(found)}.", remedy="Say --yes to do it.")
+        if not yes:
+            typer.confirm(f"Remove {job_view.title(found)} and its dataset?", abort=True, err=True)
+        removed = service.remove(found.id)
+    call.console.answer(removed, f"Removed {job_view.title(removed)}.", brief=removed.id)
+
+
+def events(context: typer.Context, job: JobName = "latest") -> None:
+    """Tell what happened to a job. With --json, a line for each event.
+
+    $ spritemill events latest
+    """
+    call = session(context)
+    with call.service() as service:
+        found = service.status(job).job.id
+        after = 0
+        while page := service.events(found, after, _PAGE):
+            for event in page:
+                call.console.event(event, _event_line(event))
+            after = page[-1].id
+
+
+def logs(context: typer.Context, job: JobName = "latest") -> None:
+    """Show what this machine's workers logged about a job.
+
+    $ spritemill logs latest
+    """
+    with session(context).service() as service:
+        for line in service.logs(job):
+            typer.echo(line)
+
+
+def _follow(call: Session, service: "Service", name: str) -> None:
+    with interruptible() as stop:
+        job = service.status(name).job.id
+        status = follow(call.console, service, job, stop, lines=True)
+    if not over(status):
+        raise interrupted(call.console, f"{job_view.title(status.job)} goes on without a watcher.")
+    if not call.console.json:
+        call.console.answer(None, *job_view.lines(status), brief=status.dataset)
+    check_success(status)
+
+
+def _remark_idle(call: Session) -> None:
+    """Say so when nothing here would make what was submitted."""
+    from orchestrator.mill_file import find
+
+    settings = call.settings()
+    if settings.embedded and find(settings.home) is None:
+        call.console.remark(f"No mill is up in {settings.home}: start it with `spritemill up`.")
+
+
+def _moved(call: Session, service: "Service", job: "Job") -> None:
+    found = service.status(job.id)
+    line = f"{job_view.title(job)} is {job.state}: {found.samples:,} of {job.total_samples:,}."
+    call.console.answer(job_view.document(found), line, brief=job.state)
+
+
+def _event_line(event: "Event") -> str:
+    where = "" if event.shard is None else f"shard {event.shard}"
+    more = " ".join(f"{name}={value}" for name, value in event.fields.items())
+    return "  ".join(filter(None, (units.moment(event.at), event.kind, where, more)))

@@ -1,0 +1,79 @@
+"""Commands about models: list, show."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.errors import NotFoundError
+from orchestrator.cli.console import columns, fields
+from orchestrator.cli.session import session
+
+if TYPE_CHECKING:
+    from orchestrator.models import Model
+
+_HEAD = ("model", "size", "classes", "words", "title")
+
+group = typer.Typer(no_args_is_help=True, help="Which models there are, and what they know.")
+
+
+@group.command("list")
+def list_(context: typer.Context) -> None:
+    """List the models that requests may name.
+
+    $ spritemill models list
+    """
+    call = session(context)
+    with call.service() as service:
+        found = service.models()
+    lines = columns(_HEAD, map(_row, found), right="classes words")
+    call.console.answer(
+        [_document(model) for model in found],
+        *lines,
+        brief="\n".join(model.spec.name for model in found),
+    )
+
+
+@group.command()
+def show(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The model.")] = "dungeon-32",
+) -> None:
+    """Show a model's classes and words, the vocabulary of requests.
+
+    $ spritemill models show dungeon-32
+    """
+    call = session(context)
+    with call.service() as service:
+        found = next((model for model in service.models() if model.spec.name == name), None)
+    if found is None:
+        raise NotFoundError(
+            f"model = {name}: there is none.", remedy="`spritemill models list` lists them."
+        )
+    spec = found.spec
+    call.console.answer(
+        _document(found),
+        *fields(
+            (
+                ("model", f"{spec.name}: {spec.title}"),
+                ("size", f"{spec.size}x{spec.size}"),
+                ("weights", found.weights),
+                ("licence", spec.licence),
+                ("data", spec.data),
+                ("sampling", " ".join(str(value) for _, value in spec.defaults)),
+                ("classes", " ".join(spec.classes)),
+                ("words", " ".join(spec.words)),
+            )
+        ),
+        brief=" ".join(spec.classes),
+    )
+
+
+def _row(model: "Model") -> tuple[str, ...]:
+    spec = model.spec
+    sizes = (f"{spec.size}x{spec.size}", f"{len(spec.classes):,}", f"{len(spec.words):,}")
+    return (spec.name, *sizes, spec.title)
+
+
+def _document(model: "Model") -> dict[str, Any]:
+    known = model.spec.model_dump(mode="json", exclude={"unet"})
+    return {**known, "weights": model.weights, "bundled": model.bundled}

@@ -1,0 +1,64 @@
+"""Commands about the installation: doctor, config, db upgrade."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from core.errors import EXIT_UNREACHABLE
+from orchestrator.cli.console import columns
+from orchestrator.cli.session import session
+
+if TYPE_CHECKING:
+    from orchestrator.doctor import Health
+
+database = typer.Typer(no_args_is_help=True, help="The ledger's schema.")
+
+
+def doctor(context: typer.Context) -> None:
+    """Say of each part whether it is well, and what to do if not.
+
+    $ spritemill doctor
+    """
+    call = session(context)
+    found = []
+    with call.service() as service:
+        for health in service.doctor():
+            found.append(health)
+            if not (call.console.json or call.console.quiet):
+                typer.echo(_line(health))
+    if call.console.json:
+        call.console.answer(found)
+    if not all(health.ok for health in found):
+        raise typer.Exit(EXIT_UNREACHABLE)
+
+
+def config(context: typer.Context) -> None:
+    """Show every setting, its value and where it was set. Passwords are hidden.
+
+    $ SPRITEMILL_WORKERS=2 spritemill config
+    """
+    from core.settings import explain
+
+    call = session(context)
+    found = explain(call.flags)
+    rows = [(item.name, item.value, item.source, item.explain) for item in found]
+    call.console.answer(found, *columns(("setting", "value", "set by", "meaning"), rows))
+
+
+@database.command()
+def upgrade(context: typer.Context) -> None:
+    """Bring the ledger's schema to this version of Spritemill.
+
+    $ spritemill db upgrade
+    """
+    call = session(context)
+    with call.service() as service:
+        revision = service.upgrade()
+    line = f"The ledger is at revision {revision}."
+    call.console.answer({"revision": revision}, line, brief=revision)
+
+
+def _line(health: "Health") -> str:
+    mark = "ok  " if health.ok else "FAIL"
+    line = f"{mark}  {health.part:<8}  {health.detail}  ({health.seconds:.2f} s)"
+    return f"{line}\n      {health.remedy}" if health.remedy and not health.ok else line

@@ -1,0 +1,87 @@
+"""The boundary: exit codes, messages instead of tracebacks, global options anywhere."""
+
+import json
+
+import pytest
+
+from core.errors import Fault, JobFailedError, RequestError, SpritemillError, UnreachableError
+from orchestrator.cli import hoist, main
+
+
+@pytest.mark.parametrize(
+    ("given", "hoisted"),
+    [
+        (["status", "--json"], ["--json", "status"]),
+        (["status", "x", "--home", "/a", "-q"], ["--home", "/a", "-q", "status", "x"]),
+        (["status", "--home=/a"], ["--home=/a", "status"]),
+        (["status", "--home"], ["--home", "status"]),
+        (["check", "--", "--json"], ["check", "--", "--json"]),
+        ([], []),
+    ],
+)
+def test_global_options_are_taken_anywhere(given: list[str], hoisted: list[str]) -> None:
+    assert hoist(given) == hoisted
+
+
+def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("orchestrator.cli.app.app", fail)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RequestError([Fault("seed", "x", "no")]), 2),
+        (JobFailedError("gone"), 1),
+        (UnreachableError("the ledger does not answer"), 3),
+        (SpritemillError("other"), 1),
+        (ValueError("a bug"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raising(error, monkeypatch)
+    assert main(["status"]) == code
+
+
+def test_every_fault_is_told_on_a_line_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faults = [Fault("seed", "-1", "it must be at least 0"), Fault("name", "", "it is empty")]
+    raising(RequestError(faults), monkeypatch)
+    main(["check", "x"])
+    assert capsys.readouterr().err.splitlines() == [
+        "spritemill: 2 things are wrong:",
+        "  seed = -1: it must be at least 0.",
+        "  name: it is empty.",
+    ]
+
+
+def test_machines_get_errors_as_one_document_on_stdout(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raising(RequestError([Fault("seed", "-1", "it must be at least 0")]), monkeypatch)
+    assert main(["check", "x", "--json"]) == 2
+    said = capsys.readouterr()
+    error = json.loads(said.out)["error"]
+    assert error["kind"] == "RequestError"
+    assert error["faults"][0]["field"] == "seed"
+    assert said.err == ""
+
+
+def test_unexpected_errors_show_a_traceback_only_when_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raising(ValueError("a bug"), monkeypatch)
+    monkeypatch.delenv("SPRITEMILL_LOG_LEVEL", raising=False)
+    main(["status"])
+    told = capsys.readouterr().err
+    assert told.splitlines()[0] == "spritemill: unexpected ValueError: a bug"
+    assert "Traceback" not in told
+    monkeypatch.setenv("SPRITEMILL_LOG_LEVEL", "debug")
+    main(["status"])
+    assert "Traceback" in capsys.readouterr().err
