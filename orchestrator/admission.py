@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import Fault, RequestError
-from core.ledger.jobs import NewJob, new_id
 from core.request.estimate import CONTAINER_BYTES
 from core.request.load import canonical, parse
 from core.request.plan import Plan, digest, plan
@@ -16,6 +15,7 @@ from orchestrator.models import Model
 
 if TYPE_CHECKING:
     from core.ledger import Ledger
+    from core.ledger.jobs import NewJob
 
 _PNG_SHARE = 0.5
 """A sprite's PNG file over its raw pixels: more than any of the bundled model's takes."""
@@ -30,8 +30,10 @@ def planned(
     return plan(request, model.spec, settings.max_samples), model
 
 
-def admitted(made: Plan, model: Model, settings: Settings) -> NewJob:
+def admitted(made: Plan, model: Model, settings: Settings) -> "NewJob":
     """The job to add. Raises RequestError when its dataset would not fit on the disk."""
+    from core.ledger.jobs import NewJob, new_id
+
     _refuse_what_does_not_fit(made, settings)
     return NewJob(
         id=new_id(),

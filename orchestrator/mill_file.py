@@ -35,7 +35,7 @@ def read(home: Path) -> Running | None:
     """What the last mill of the folder noted, whether or not it still lives."""
     try:
         return Running(**json.loads((home / _NAME).read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError) as error:
         raise SpritemillError(

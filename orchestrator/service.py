@@ -1,7 +1,7 @@
 """Use cases: all that the command line, the API and the pages can ask of a mill.
 
 What only some of them need is imported where it is needed: `status` and `list` cost no more than
-SQLAlchemy's core.
+SQLAlchemy's core, what concerns a request alone not even that.
 """
 
 import time
@@ -13,17 +13,17 @@ from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, Self
 
 from core import home
+from core import ledger as ledgers
 from core.errors import ConflictError, NotFoundError, UsageError
-from core.ledger import Ledger, connect, events, jobs, shards, workers
 from core.ledger.states import TERMINAL, JobState
-from core.ledger.workers import Order, WorkerState
 from core.settings import Settings
-from orchestrator import datasets, fleet, mill_file
+from orchestrator import datasets, fleet
 from orchestrator.progress import JobStatus, Speed, eta, present_rate
 
 if TYPE_CHECKING:
     from core.dataset.report import Report
     from core.dataset.source import OnProgress, Source
+    from core.ledger import Ledger
     from core.ledger.events import Event
     from core.ledger.jobs import Job
     from core.ledger.workers import Worker
@@ -66,13 +66,13 @@ class Service:
             self.ledger.close()
 
     @cached_property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> "Ledger":
         if self._nothing_yet:
             raise NotFoundError(
                 f"home = {self.settings.home}: there are no jobs yet.",
                 remedy="`spritemill run` makes one; --home names another folder.",
             )
-        return connect(self.settings.ledger_url)
+        return ledgers.connect(self.settings.ledger_url)
 
     @cached_property
     def store(self) -> "Store":
@@ -92,7 +92,7 @@ class Service:
 
         made, model = admission.planned(text, self.settings, self._ledger_if_any)
         ledger = self._ledger_if_any()
-        live = workers.live(ledger, fleet.silent_after(self.settings)) if ledger else []
+        live = ledgers.workers.live(ledger, fleet.silent_after(self.settings)) if ledger else []
         count = len(live) or max(1, self.settings.workers)
         return calibration.calibrate(made, model.weights, self.settings, count)
 
@@ -104,7 +104,7 @@ class Service:
         new = admission.admitted(made, model, self.settings)
         if self._nothing_yet:
             self.upgrade()
-        return Submitted(*jobs.add(self.ledger, new, again=again))
+        return Submitted(*ledgers.jobs.add(self.ledger, new, again=again))
 
     def status(self, name: str) -> JobStatus:
         return self._status(self._job(name))
@@ -122,7 +122,7 @@ class Service:
         stop = stop or Flag()
         job, speed = self._job(name).id, Speed()
         while True:
-            found = self._status(jobs.get(self.ledger, job))
+            found = self._status(ledgers.jobs.get(self.ledger, job))
             found = found.at(speed.tell(time.monotonic(), found.samples) or found.rate)
             if on_update:
                 on_update(found)
@@ -148,11 +148,11 @@ class Service:
                 f"job {job.id} is {job.state}.", remedy=f"First: spritemill cancel {job.id}"
             )
         datasets.remove(job, self.store)
-        jobs.remove(self.ledger, job.id)
+        ledgers.jobs.remove(self.ledger, job.id)
         return job
 
     def events(self, name: str, after: int = 0, limit: int = 1000) -> "Sequence[Event]":
-        return events.of(self.ledger, self._job(name).id, after, limit)
+        return ledgers.events.of(self.ledger, self._job(name).id, after, limit)
 
     def logs(self, name: str) -> Iterator[str]:
         """Lines of this machine's logs that name the job, file by file."""
@@ -193,7 +193,7 @@ class Service:
         return verify(self._source(name), on_progress)
 
     def workers(self) -> "Sequence[Worker]":
-        return [] if self._nothing_yet else workers.list(self.ledger)
+        return [] if self._nothing_yet else ledgers.workers.list(self.ledger)
 
     def start_workers(self, count: int, gpus: Sequence[int] = ()) -> Sequence[dict[str, Any]]:
         """Start workers that outlive this call; each with its `id`, `pid` and `log`."""
@@ -210,10 +210,14 @@ class Service:
 
         A worker may be named by a unique prefix of its id.
         """
-        there = [worker for worker in self.workers() if worker.state != WorkerState.GONE]
+        there = [
+            worker for worker in self.workers() if worker.state != ledgers.workers.WorkerState.GONE
+        ]
         named = there if ids is None else fleet.named(there, ids)
         if named:
-            workers.order(self.ledger, [worker.id for worker in named], Order(order))
+            ledgers.workers.order(
+                self.ledger, [worker.id for worker in named], ledgers.workers.Order(order)
+            )
         return named
 
     def models(self) -> "Sequence[Model]":
@@ -249,27 +253,29 @@ class Service:
         if self._nothing_yet:
             return ()
         owner = None if everyone else self.settings.owner
-        return jobs.list(self.ledger, owner=owner, states=_known(states), limit=limit)
+        return ledgers.jobs.list(self.ledger, owner=owner, states=_known(states), limit=limit)
 
     @property
     def _nothing_yet(self) -> bool:
         """Whether the embedded mill's ledger is still to be made."""
         return not self.settings.database_url and not (self.settings.home / "ledger.db").exists()
 
-    def _ledger_if_any(self) -> Ledger | None:
+    def _ledger_if_any(self) -> "Ledger | None":
         return None if self._nothing_yet else self.ledger
 
     def _broker_url(self) -> str:
         """The broker's address; empty while an embedded mill is not up."""
+        from orchestrator import mill_file
+
         running = mill_file.find(self.settings.home) if self.settings.embedded else None
         return running.broker_url if running else self.settings.broker_url
 
     def _job(self, name: str) -> "Job":
         owner = self.settings.owner if name == "latest" else None
-        return jobs.resolve(self.ledger, name, owner)
+        return ledgers.jobs.resolve(self.ledger, name, owner)
 
     def _status(self, job: "Job") -> JobStatus:
-        flying = shards.progress(self.ledger, job.id)
+        flying = ledgers.shards.progress(self.ledger, job.id)
         samples = job.samples_done + flying.samples
         rate = present_rate(job)
         return JobStatus(
@@ -278,7 +284,7 @@ class Service:
             rate=rate,
             eta=eta(job.total_samples - samples, rate),
             leased=flying.leased,
-            workers=len(workers.live(self.ledger, fleet.silent_after(self.settings))),
+            workers=len(ledgers.workers.live(self.ledger, fleet.silent_after(self.settings))),
             dataset=datasets.place(job, self.settings),
         )
 
@@ -287,9 +293,9 @@ class Service:
         if job.state == to:
             return job
         allowed = only_from in (None, job.state)
-        if not (allowed and jobs.move(self.ledger, job.id, to)):
+        if not (allowed and ledgers.jobs.move(self.ledger, job.id, to)):
             raise ConflictError(f"job {job.id} is {job.state}: it cannot become {to}.")
-        return jobs.get(self.ledger, job.id)
+        return ledgers.jobs.get(self.ledger, job.id)
 
     def _source(self, name: str) -> "Source":
         return datasets.source(self._job(name), self.store)

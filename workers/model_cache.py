@@ -5,7 +5,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from core import weights
-from core.errors import ModelError
+from core.errors import ModelError, NotFoundError
 from core.settings import Settings
 from core.storage import Store
 from core.weights.spec import ModelSpec
@@ -28,7 +28,7 @@ class ModelCache:
         return weights.read_spec(self._file(sha256))
 
     def renderer(self, sha256: str) -> Renderer:
-        """Load weights, or find them warm. Raises ModelError, NotFoundError, UnreachableError."""
+        """Load weights, or find them warm. Raises ModelError, UnreachableError."""
         if sha256 not in self._warm:
             if len(self._warm) == _WARM:
                 self._warm.popitem(last=False)
@@ -60,7 +60,13 @@ class ModelCache:
             if path.is_file() and weights.sha256(path) == sha256:
                 return path
         cached.parent.mkdir(parents=True, exist_ok=True)
-        self._store.get_file(f"models/{sha256}.safetensors", cached)
+        try:
+            self._store.get_file(f"models/{sha256}.safetensors", cached)
+        except NotFoundError as error:
+            raise ModelError(
+                f"weights = {sha256}: neither this version nor the store has them.",
+                remedy="Submit the request again, for the weights that are here.",
+            ) from error
         if (got := weights.sha256(cached)) != sha256:
             cached.unlink(missing_ok=True)
             raise ModelError(

@@ -13,15 +13,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from core.errors import Fault
 from core.request.load import nearest
 from core.request.spec import Asked
 from core.weights.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Terms = tuple[tuple[int, float], ...]
 
@@ -47,8 +48,10 @@ class Context:
     id: str
 
 
-def dense(terms: Terms, length: int) -> NDArray[np.float32]:
+def dense(terms: Terms, length: int) -> "NDArray[np.float32]":
     """The vector [length] of sparse terms."""
+    import numpy as np  # checking a request needs no arithmetic
+
     vector = np.zeros(length, dtype=np.float32)
     for index, weight in terms:
         vector[index] = weight

@@ -28,7 +28,7 @@ from core.training.loop import Budget, Regime, Run
 from core.weights.spec import ModelSpec, SamplingDefaults
 
 SIGMA_MIN, SIGMA_MAX, SIGMA_DATA = 0.01, 40.0, 0.5
-DEFAULTS = SamplingDefaults(sampler="dpmpp_2m", steps=14, guidance=2.0)
+DEFAULTS = SamplingDefaults(sampler="dpmpp_2m", steps=12, guidance=3.0)
 _LOOK_SECONDS = 600.0
 _LOG_STEPS = 50
 _GLANCE, _CARD = 4, 8

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core import weights
-from core.errors import ModelError, NotFoundError
+from core.errors import ModelError
 from core.settings import Settings
 from core.storage.memory import MemoryStore
 from core.weights.spec import ModelSpec
@@ -69,7 +69,7 @@ def test_damaged_file_in_the_cache_is_fetched_again(
 
 
 def test_unknown_weights_are_missed_by_name(settings: Settings, store: MemoryStore) -> None:
-    with pytest.raises(NotFoundError):
+    with pytest.raises(ModelError, match="0000000000000000: neither"):
         ModelCache(settings, store).renderer("0" * 64)
 
 
