@@ -29,15 +29,15 @@ BARE = """
 import sys, time
 import numpy as np
 from core import settings, weights
+from core.request.contexts import dense
 from core.request.load import parse
 from core.request.plan import Plan
-from workers.render import _contexts
 from workers.renderer import load
 
 plan = Plan(parse(sys.stdin.read()), weights.read_spec(weights.bundled()))
 renderer, tiles = load(weights.bundled()), int(sys.argv[1])
 samples = list(plan.samples(plan.shard(0)))[: renderer.tile]
-contexts = _contexts(samples, plan.spec.context_length)
+contexts = np.stack([dense(s.context.terms, plan.spec.context_length) for s in samples])
 keys = [sample.noise_key for sample in samples]
 
 def tile():
