@@ -1,12 +1,13 @@
 """Rendering one shard: samples in tiles of a fixed size, which mix contexts. Knows no Celery."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.dataset.shard import Packed, pack
+from core.dataset.shard import Packed, Packer
 from core.request.contexts import dense
 from core.request.plan import Plan, Sample, Shard
 from core.request.spec import Request
@@ -40,27 +41,38 @@ class Progress(Protocol):
 
 
 def render_shard(plan: Plan, shard: Shard, renderer: Renderer, progress: Progress) -> Packed:
-    """Render and pack a shard. Its bytes are a function of the plan and of the renderer."""
+    """Render and pack a shard. Its bytes are a function of the plan and of the renderer.
+
+    A thread packs each tile while the next is rendered: the device need not wait for it.
+    """
     samples = list(plan.samples(shard))
     steered = any(entry.negative is not None for entry in plan.request.contexts)
-    tiles = []
-    for start in range(0, len(samples), renderer.tile):
-        tile = samples[start : start + renderer.tile]
-        tiles.append(
-            renderer.render(
+    packer = Packer()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pack") as packing:
+        packed: list[Future[None]] = []
+        for start in range(0, len(samples), renderer.tile):
+            tile = samples[start : start + renderer.tile]
+            images = renderer.render(
                 _contexts(tile, plan.spec.context_length),
                 _negatives(tile, plan.spec.context_length) if steered else None,
                 [sample.noise_key for sample in tile],
                 plan.request,
                 progress.step,
             )
-        )
-        progress.rendered(start + len(tile))
-    progress.finishing()
-    images = np.concatenate(tiles)
-    if plan.request.pixels.palette:
-        images = palette.snap(images, plan.request.pixels.palette)
-    return pack(samples, images)
+            packed.append(packing.submit(_pack, packer, plan.request, tile, images))
+            progress.rendered(start + len(tile))
+        progress.finishing()
+        for each in packed:
+            each.result()
+    return packer.finish()
+
+
+def _pack(
+    packer: Packer, request: Request, tile: Sequence[Sample], images: NDArray[np.uint8]
+) -> None:
+    if request.pixels.palette:
+        images = palette.snap(images, request.pixels.palette)
+    packer.add(tile, images)
 
 
 def _contexts(samples: Sequence[Sample], length: int) -> NDArray[np.float32]:

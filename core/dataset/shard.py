@@ -26,34 +26,54 @@ class Packed:
     digest: str
 
 
+class Packer:
+    """Packs a shard as its sprites come.
+
+    Equal sprites give equal bytes with equal versions of zlib and pyarrow, however they come.
+    """
+
+    def __init__(self) -> None:
+        self._digest = Digest()
+        self._files: list[bytes] = []
+        self._records: list[Record] = []
+        self._thumbnails: list[bytes | None] = []
+
+    def add(
+        self,
+        samples: Sequence[Sample],
+        images: NDArray[np.uint8],
+        scores: Sequence[Mapping[str, float]] = (),
+    ) -> None:
+        """Add sprites [N, S, S, 4] with their samples and, if judged, each one's scores."""
+        if images.dtype != np.uint8 or images.shape[1:] != (images.shape[1], images.shape[1], 4):
+            raise ValueError(f"images are {images.dtype} {images.shape}, not uint8 [N, S, S, 4]")
+        judged = scores or [{}] * len(samples)
+        for sample, image, values in zip(samples, images, judged, strict=True):
+            record = _record(sample, image, values)
+            picture = png.encode(image)
+            self._files += (
+                tar.member(f"{record.key}.png", picture),
+                tar.member(f"{record.key}.json", record.encode()),
+            )
+            self._digest.update(record.context_id, record.index, record.sha256)
+            self._records.append(record)
+            self._thumbnails.append(picture if _previewed(sample) else None)
+
+    def finish(self) -> Packed:
+        part = parts.build(self._records, self._thumbnails)
+        content = b"".join([*self._files, tar.end()])
+        return Packed(content, part, len(self._records), self._digest.hexdigest())
+
+
 def pack(
     samples: Sequence[Sample],
     images: NDArray[np.uint8],
     scores: Sequence[Mapping[str, float]] = (),
 ) -> Packed:
-    """Pack sprites [N, S, S, 4] with their samples and, if judged, each one's scores.
-
-    Equal input gives equal bytes with equal versions of zlib and pyarrow.
-    """
-    if images.dtype != np.uint8 or images.shape[1:] != (images.shape[1], images.shape[1], 4):
-        raise ValueError(f"images are {images.dtype} {images.shape}, not uint8 [N, S, S, 4]")
-    digest = Digest()
-    files: list[bytes] = []
-    records: list[Record] = []
-    thumbnails: list[bytes | None] = []
-    judged = scores or [{}] * len(samples)
-    for sample, image, values in zip(samples, images, judged, strict=True):
-        record = _record(sample, image, values)
-        picture = png.encode(image)
-        files += (
-            tar.member(f"{record.key}.png", picture),
-            tar.member(f"{record.key}.json", record.encode()),
-        )
-        digest.update(record.context_id, record.index, record.sha256)
-        records.append(record)
-        thumbnails.append(picture if _previewed(sample) else None)
-    part = parts.build(records, thumbnails)
-    return Packed(b"".join([*files, tar.end()]), part, len(records), digest.hexdigest())
+    """Pack sprites that are all there; see `Packer`."""
+    packer = Packer()
+    packer.add(samples, images, scores)
+    return packer.finish()
 
 
 def unpack(stream: BinaryIO, size: int) -> Iterator[tuple[Record, bytes]]:
