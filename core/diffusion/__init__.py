@@ -1,0 +1,1 @@
+"""Denoisers and what samples from them: torch, no files but the weights."""

@@ -1,0 +1,66 @@
+"""The device that renders, and the facts of it that decide the pixels."""
+
+import os
+import platform
+from typing import Any
+
+import torch
+
+from core.request.plan import RENDERER_VERSION
+
+_CPU_TILE = 32
+_CUDA_TILE = 128
+
+
+def pick_device() -> torch.device:
+    """The GPU if there is one, else the CPU; set so that the same work gives the same bits."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at cuBLAS's first call
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware has it: emulated, it is a hundred times slower than float32."""
+    if device.type == "cuda":
+        return torch.bfloat16
+    return torch.bfloat16 if _cpu().get("avx512_bf16") else torch.float32
+
+
+def tile_size(device: torch.device) -> int:
+    """How many sprites are sampled together, always: the last tile is padded."""
+    return _CUDA_TILE if device.type == "cuda" else _CPU_TILE
+
+
+def numerics(device: torch.device, dtype: torch.dtype, tile: int) -> dict[str, Any]:
+    """What the pixels depend on beside the request and the weights; equal facts, equal bytes."""
+    return {
+        "device": _name(device),
+        "dtype": str(dtype).removeprefix("torch."),
+        "torch": torch.__version__,
+        "tile": tile,
+        "renderer": RENDERER_VERSION,
+    }
+
+
+def facts() -> dict[str, Any]:
+    """The numerics of the device that this process would render on."""
+    device = pick_device()
+    return numerics(device, compute_dtype(device), tile_size(device))
+
+
+def _name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    # Maths libraries choose kernels by the vendor too.
+    vendor = str(_cpu().get("cpu_name", "")).split(" ")[0] or "unknown"
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{platform.machine()} {vendor} {capability}"
+
+
+def _cpu() -> dict[str, Any]:
+    return dict(torch.cpu.get_capabilities())

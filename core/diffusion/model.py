@@ -1,0 +1,77 @@
+"""A model's file: the denoiser's tensors and, in the header, everything that describes them."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from core import weights
+from core.diffusion.denoiser import Denoiser
+from core.diffusion.device import compute_dtype
+from core.diffusion.unet import Preconditioned, UNetConfig
+from core.errors import ModelError
+from core.weights.spec import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A denoiser ready to sample with."""
+
+    spec: ModelSpec
+    denoiser: Denoiser
+    sha256: str
+    device: torch.device
+
+
+def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
+    """Load weights onto a device, in the dtype that computes fastest there. Raises ModelError."""
+    spec, place = weights.read_spec(path), torch.device(device)
+    denoiser = build(spec)
+    try:
+        tensors = load_file(path)
+        denoiser.load_state_dict({name: value.float() for name, value in tensors.items()})
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(
+            f"{path.name} does not hold the network that its header describes: {error}.",
+            remedy="Export it again.",
+        ) from error
+    denoiser.to(place, compute_dtype(place)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    denoiser.eval().requires_grad_(False)
+    return Model(spec, denoiser, weights.sha256(path), place)
+
+
+def save_model(path: Path, spec: ModelSpec, denoiser: Preconditioned) -> None:
+    """Write weights as float16, half the size of float32 and finer than bfloat16."""
+    tensors = {
+        name: value.detach().to("cpu", torch.float16).contiguous()
+        for name, value in denoiser.state_dict().items()
+    }
+    partial = path.with_name(path.name + ".part")
+    save_file(tensors, partial, metadata={weights.METADATA_KEY: spec.model_dump_json()})
+    partial.chmod(0o644)  # safetensors lets nobody else read what it writes
+    partial.replace(path)
+
+
+def build(spec: ModelSpec) -> Preconditioned:
+    """The denoiser that a spec describes, with fresh weights. Raises ModelError."""
+    try:
+        config = UNetConfig(**{**spec.unet, "widths": tuple(spec.unet["widths"])})
+    except (KeyError, TypeError) as error:
+        raise ModelError(
+            f"unet = {spec.unet}: not a network of this version ({error}).",
+            remedy="Use a model of this version of Spritemill.",
+        ) from error
+    if (config.channels, config.context) != (spec.channels, spec.context_length):
+        raise ModelError(
+            f"unet = {spec.unet}: its channels and context differ from the model's "
+            f"{spec.channels} and {spec.context_length}.",
+            remedy="Export it again.",
+        )
+    return Preconditioned(config, spec.sigma_data)
+
+
+def describe(config: UNetConfig) -> dict[str, object]:
+    """A network's configuration as a spec holds it."""
+    return {**asdict(config), "widths": list(config.widths)}

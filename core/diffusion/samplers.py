@@ -1,0 +1,84 @@
+"""Samplers: pure functions from noise to images over any denoiser.
+
+All walk `sigmas` (falling, the last 0) from `x` [B, C, H, W], which has noise of level sigmas[0].
+`noise(i)` gives step i its unit noise; `on_step(i)` is called after step i and may raise to stop.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from torch import Tensor
+
+from core.diffusion.denoiser import Denoiser
+
+Noise = Callable[[int], Tensor]
+OnStep = Callable[[int], None]
+Sampler = Callable[..., Tensor]
+
+
+def ddpm(
+    denoise: Denoiser, x: Tensor, sigmas: Sequence[float], context: Tensor,
+    noise: Noise, on_step: OnStep,
+) -> Tensor:  # fmt: skip
+    """Ancestral sampling by the exact posterior q(x_{t-1} | x_t, x0).
+
+    Source: Ho et al. 2020 (arXiv:2006.11239), equations 6 and 7, with x scaled by
+    1/sqrt(alpha_bar), so that sigma^2 = (1 - alpha_bar) / alpha_bar.
+    """
+    for i, (sigma, lower) in enumerate(pairwise(sigmas)):
+        x0 = denoise(x, x.new_full((len(x),), sigma), context)
+        share = (lower / sigma) ** 2
+        x = x0 + share * (x - x0)
+        if lower > 0:
+            x = x + lower * math.sqrt(1 - share) * noise(i)
+        on_step(i)
+    return x
+
+
+def ddim(
+    denoise: Denoiser, x: Tensor, sigmas: Sequence[float], context: Tensor,
+    noise: Noise, on_step: OnStep, eta: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """DDIM: `eta` 0 adds no noise, 1 adds as much as `ddpm`.
+
+    Source: Song et al. 2021 (arXiv:2010.02502), equations 12 and 16, scaled as in `ddpm`.
+    """
+    for i, (sigma, lower) in enumerate(pairwise(sigmas)):
+        x0 = denoise(x, x.new_full((len(x),), sigma), context)
+        fresh = eta * lower * math.sqrt(1 - (lower / sigma) ** 2)
+        kept = math.sqrt(lower**2 - fresh**2)
+        x = x0 + kept / sigma * (x - x0)
+        if fresh > 0:
+            x = x + fresh * noise(i)
+        on_step(i)
+    return x
+
+
+def dpmpp_2m(
+    denoise: Denoiser, x: Tensor, sigmas: Sequence[float], context: Tensor,
+    noise: Noise, on_step: OnStep,
+) -> Tensor:  # fmt: skip
+    """DPM-Solver++(2M): second order with one evaluation a step; adds no noise.
+
+    Source: Lu et al. 2022 (arXiv:2211.01095), algorithm 2, with lambda = -log(sigma).
+    """
+    del noise
+    before: Tensor | None = None
+    h_before = 0.0
+    for i, (sigma, lower) in enumerate(pairwise(sigmas)):
+        x0 = denoise(x, x.new_full((len(x),), sigma), context)
+        if lower == 0:
+            x = x0
+        else:
+            h = math.log(sigma / lower)
+            straight = x0
+            if before is not None:
+                straight = x0 + h / (2 * h_before) * (x0 - before)
+            x = lower / sigma * x - math.expm1(-h) * straight
+            before, h_before = x0, h
+        on_step(i)
+    return x
+
+
+SAMPLERS: dict[str, Sampler] = {"ddpm": ddpm, "ddim": ddim, "dpmpp_2m": dpmpp_2m}

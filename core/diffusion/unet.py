@@ -1,0 +1,155 @@
+"""The product's network: a small U-Net on folded pixels, and the preconditioning around it.
+
+Pixels are folded 2x2 into channels, so that the finest convolutions run at half the resolution:
+most of a small network's cost is there. The sum of a noise-level and a context embedding scales
+and shifts every block.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+GRAIN = 8
+"""Widths and heights of sprites must be multiples of it: the pixels are halved three times."""
+
+_GROUPS = 16
+_FREQUENCIES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class UNetConfig:
+    """Sizes of the network; `widths` are the channels at 1/2, 1/4 and 1/8 of the resolution."""
+
+    channels: int
+    context: int
+    widths: tuple[int, int, int] = (64, 128, 192)
+    embedding: int = 256
+    heads: int = 4
+    fold: int = 2
+
+
+class Residual(nn.Module):
+    """Two convolutions around which the input is added; the embedding scales and shifts."""
+
+    def __init__(self, before: int, after: int, embedding: int) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(_GROUPS, before)
+        self.conv1 = nn.Conv2d(before, after, 3, padding=1)
+        self.film = nn.Linear(embedding, 2 * after)
+        self.norm2 = nn.GroupNorm(_GROUPS, after)
+        self.conv2 = nn.Conv2d(after, after, 3, padding=1)
+        self.skip = nn.Conv2d(before, after, 1) if before != after else nn.Identity()
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        scale, shift = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
+        h = self.conv1(functional.silu(self.norm1(x)))
+        h = self.conv2(functional.silu(self.norm2(h) * (1 + scale) + shift))
+        return torch.add(self.skip(x), h)
+
+
+class Attention(nn.Module):
+    """Self-attention over the pixels, added to the input."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.GroupNorm(_GROUPS, width)
+        self.qkv = nn.Conv2d(width, 3 * width, 1)
+        self.out = nn.Conv2d(width, width, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        heads = self.qkv(self.norm(x)).reshape(b, 3, self.heads, c // self.heads, h * w)
+        q, k, v = heads.transpose(-1, -2).unbind(1)  # [b, heads, h * w, c / heads]
+        y = functional.scaled_dot_product_attention(q, k, v)
+        return torch.add(x, self.out(y.transpose(-1, -2).reshape(b, c, h, w)))
+
+
+class UNet(nn.Module):
+    """Three levels down and up; `level` [B] is the noise level as the network sees it."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        a, b, c = config.widths
+        e, folded = config.embedding, config.channels * config.fold**2
+        self.config = config
+        self.fold = config.fold
+        self.context = nn.Linear(config.context, e)
+        nn.init.normal_(self.context.weight, std=0.5)  # one-hots: loud enough to be heard at once
+        self.level1 = nn.Linear(2 * _FREQUENCIES, e)
+        self.level2 = nn.Linear(e, e)
+        self.enter = nn.Conv2d(folded, a, 3, padding=1)
+        self.down1 = Residual(a, a, e)
+        self.shrink1 = nn.Conv2d(a, b, 3, stride=2, padding=1)
+        self.down2 = Residual(b, b, e)
+        self.look2 = Attention(b, config.heads)
+        self.shrink2 = nn.Conv2d(b, c, 3, stride=2, padding=1)
+        self.down3 = Residual(c, c, e)
+        self.look3 = Attention(c, config.heads)
+        self.middle = Residual(c, c, e)
+        self.up3 = Residual(2 * c, c, e)
+        self.grow2 = nn.Conv2d(c, b, 1)
+        self.up2 = Residual(2 * b, b, e)
+        self.review2 = Attention(b, config.heads)
+        self.refine2 = Residual(b, b, e)
+        self.grow1 = nn.Conv2d(b, a, 1)
+        self.up1 = Residual(2 * a, a, e)
+        self.refine1 = Residual(a, a, e)
+        self.norm = nn.GroupNorm(_GROUPS, a)
+        self.leave = nn.Conv2d(a, folded, 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, level: Tensor, context: Tensor) -> Tensor:
+        e = self._embed(level, context)
+        h1 = self.down1(self.enter(functional.pixel_unshuffle(x, self.fold)), e)
+        h2 = self.look2(self.down2(self.shrink1(h1), e))
+        h3 = self.look3(self.down3(self.shrink2(h2), e))
+        y = self.up3(torch.cat([self.middle(h3, e), h3], dim=1), e)
+        y = self.up2(torch.cat([_double(self.grow2(y)), h2], dim=1), e)
+        y = self.refine2(self.review2(y), e)
+        y = self.up1(torch.cat([_double(self.grow1(y)), h1], dim=1), e)
+        y = self.leave(functional.silu(self.norm(self.refine1(y, e))))
+        return functional.pixel_shuffle(y, self.fold)
+
+    def _embed(self, level: Tensor, context: Tensor) -> Tensor:
+        rising = torch.linspace(0, math.log(1000), _FREQUENCIES, device=level.device)
+        angles = level[:, None] * rising.exp()[None]
+        waves = torch.cat([angles.cos(), angles.sin()], dim=1).to(context.dtype)
+        return functional.silu(
+            self.level2(functional.silu(self.level1(waves))) + self.context(context)
+        )
+
+
+def _double(x: Tensor) -> Tensor:
+    return functional.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+class Preconditioned(nn.Module):
+    """A U-Net as a `Denoiser`: its input and output kept at unit variance at every noise level.
+
+    Source: Karras et al. 2022 (arXiv:2206.00364), table 1, column "Ours". The arithmetic around
+    the network stays float32 whatever the network's own dtype is.
+    """
+
+    def __init__(self, config: UNetConfig, sigma_data: float) -> None:
+        super().__init__()
+        self.unet = UNet(config)
+        self.sigma_data = sigma_data
+
+    def forward(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
+        dtype = self.unet.enter.weight.dtype
+        s, d = sigma.view(-1, 1, 1, 1), self.sigma_data
+        total = s**2 + d**2
+        c_skip, c_out, c_in = d**2 / total, s * d / total.sqrt(), 1 / total.sqrt()
+        c_noise = sigma.log() / 4
+        folded = (c_in * x).to(dtype, memory_format=torch.channels_last)
+        f = self.unet(folded, c_noise, context.to(dtype))
+        return torch.add(c_skip * x, c_out * f.float())

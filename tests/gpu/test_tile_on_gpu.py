@@ -1,0 +1,48 @@
+"""On a GPU, too, a sprite is the same bytes whatever it is rendered with."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from core import weights
+from core.diffusion.device import facts, pick_device, tile_size
+from core.diffusion.model import Model, load_model
+from core.diffusion.tile import render_tile
+from core.request.plan import noise_key
+from core.request.spec import Sampling
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+SAMPLING = Sampling(sampler="dpmpp_2m", steps=12, guidance=2.0)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load_model(weights.bundled(), pick_device())
+
+
+def render(model: Model, rows: list[int]) -> NDArray[np.uint8]:
+    length = model.spec.context_length
+    contexts = np.eye(length, dtype=np.float32)[[row % len(model.spec.classes) for row in rows]]
+    keys = [noise_key(0, "gpu", row) for row in rows]
+    return render_tile(model, contexts, None, keys, SAMPLING, on_step=lambda _: None, alpha="soft")
+
+
+def test_sprite_does_not_depend_on_what_is_rendered_beside_it(model: Model) -> None:
+    rows = list(range(tile_size(model.device)))
+    together, backwards = render(model, rows), render(model, rows[::-1])
+    assert np.array_equal(together, backwards[::-1])
+    assert np.array_equal(together[9], render(model, [9])[0])
+
+
+def test_sprites_are_the_same_again(model: Model) -> None:
+    rows = list(range(tile_size(model.device)))
+    assert np.array_equal(render(model, rows), render(model, rows))
+
+
+def test_facts_name_the_gpu() -> None:
+    assert facts()["device"] == torch.cuda.get_device_name()
+    assert facts()["dtype"] == "bfloat16"

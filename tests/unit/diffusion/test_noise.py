@@ -1,0 +1,53 @@
+"""Noise belongs to its sample."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+from core.diffusion.noise import SampleNoise
+from core.request.plan import noise_key
+
+SHAPE = (4, 8, 8)
+KEYS = [noise_key(0, "context", index) for index in range(64)]
+
+
+def test_noise_does_not_depend_on_what_is_beside_it() -> None:
+    together = SampleNoise(KEYS, SHAPE)
+    alone = SampleNoise(KEYS[5:6], SHAPE)
+    backwards = SampleNoise(KEYS[::-1], SHAPE)
+    assert torch.equal(together.initial()[5], alone.initial()[0])
+    assert torch.equal(together.step(3)[5], alone.step(3)[0])
+    assert torch.equal(together.step(3), backwards.step(3).flip(0))
+
+
+def test_noise_is_the_same_whenever_it_is_asked_for() -> None:
+    one, other = SampleNoise(KEYS, SHAPE), SampleNoise(KEYS, SHAPE)
+    for step in (7, 0, 7):
+        assert torch.equal(one.step(step), other.step(step))
+
+
+def test_every_step_and_sample_has_other_noise() -> None:
+    noise = SampleNoise(KEYS[:4], SHAPE)
+    draws = torch.cat([noise.initial(), noise.step(0), noise.step(1)]).flatten(1)
+    correlation = torch.corrcoef(draws).fill_diagonal_(0)
+    assert float(correlation.abs().max()) < 0.3
+
+
+def test_noise_is_standard_normal() -> None:
+    values = SampleNoise(KEYS, (4, 32, 32)).initial().double().flatten()
+    assert float(values.mean()) == pytest.approx(0, abs=0.01)
+    assert float(values.std()) == pytest.approx(1, abs=0.01)
+    tail = float((values.abs() > 1.959964).double().mean())
+    assert tail == pytest.approx(0.05, abs=0.003)
+
+
+def test_an_odd_number_of_values_is_filled() -> None:
+    assert SampleNoise(KEYS[:2], (3, 1, 1)).initial().shape == (2, 3, 1, 1)
+
+
+def test_noise_never_changes_between_releases() -> None:
+    values = SampleNoise([bytes(range(16))], (2, 2, 2)).step(1).numpy()
+    rounded = np.round(values.astype(np.float64), 4).tobytes()
+    assert hashlib.sha256(rounded).hexdigest()[:16] == "2abd8e77131bfc2b"

@@ -1,0 +1,103 @@
+"""Samplers against data whose denoiser is known exactly: a Gaussian."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+
+from core.diffusion.samplers import SAMPLERS, Sampler, ddim, ddpm, dpmpp_2m
+from core.diffusion.schedules import karras_sigmas
+
+MEAN, STD = 0.3, 0.5
+COUNT = 20_000
+HIGH = 80.0
+
+
+def gaussian(x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
+    """E[x0 | x] for pixels that are N(MEAN, STD^2)."""
+    s2 = (sigma**2).view(-1, 1, 1, 1)
+    return (MEAN * s2 + x * STD**2) / (s2 + STD**2)
+
+
+def start(count: int = COUNT) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return HIGH * torch.randn(count, 1, 1, 1, dtype=torch.float64, generator=generator)
+
+
+def noise(step: int) -> Tensor:
+    generator = torch.Generator().manual_seed(100 + step)
+    return torch.randn(COUNT, 1, 1, 1, dtype=torch.float64, generator=generator)
+
+
+def run(sampler: Sampler, steps: int, on_step: list[int] | None = None) -> Tensor:
+    x = start()
+    return sampler(
+        gaussian, x, karras_sigmas(steps, 0.002, HIGH), torch.zeros(COUNT, 1),
+        noise=noise, on_step=(on_step if on_step is not None else []).append,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "sampler", [ddpm, ddim, partial(ddim, eta=0.5), partial(ddim, eta=1.0), dpmpp_2m]
+)
+def test_sampler_recovers_the_mean_and_spread_of_the_data(sampler: Sampler) -> None:
+    x = run(sampler, 200)
+    assert float(x.mean()) == pytest.approx(MEAN, abs=0.02)
+    assert float(x.std()) == pytest.approx(STD, rel=0.04)
+
+
+def test_ddim_with_eta_one_is_ddpm() -> None:
+    torch.testing.assert_close(run(partial(ddim, eta=1.0), 40), run(ddpm, 40))
+
+
+def test_ddim_without_eta_follows_the_exact_flow() -> None:
+    x = start()
+    exact = MEAN + (x - MEAN) * STD / (HIGH**2 + STD**2) ** 0.5
+    torch.testing.assert_close(run(ddim, 2000), exact, atol=5e-3, rtol=0)
+
+
+def test_second_order_is_nearer_to_the_flow_than_first_order() -> None:
+    x = start()
+    exact = MEAN + (x - MEAN) * STD / (HIGH**2 + STD**2) ** 0.5
+    first = (run(ddim, 20) - exact).abs().mean()
+    second = (run(dpmpp_2m, 20) - exact).abs().mean()
+    assert second < first / 2
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 13, 50])
+def test_any_number_of_steps_ends_on_finite_images(name: str, steps: int) -> None:
+    seen: list[int] = []
+    x = run(SAMPLERS[name], steps, seen)
+    assert seen == list(range(steps))
+    assert torch.isfinite(x).all()
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_what_on_step_raises_stops_the_sampling(name: str) -> None:
+    evaluated = []
+
+    def denoise(x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
+        evaluated.append(float(sigma[0]))
+        return gaussian(x, sigma, context)
+
+    def stop(step: int) -> None:
+        if step == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        SAMPLERS[name](
+            denoise, start(4), karras_sigmas(9, 0.01, HIGH), torch.zeros(4, 1),
+            noise=lambda i: noise(i)[:4], on_step=stop,
+        )  # fmt: skip
+    assert len(evaluated) == 3
+
+
+def test_karras_levels_fall_from_high_to_low_and_then_to_nothing() -> None:
+    sigmas = karras_sigmas(12, 0.01, 40.0)
+    assert len(sigmas) == 13
+    assert sigmas == sorted(sigmas, reverse=True)
+    assert sigmas[0] == pytest.approx(40)
+    assert sigmas[-2] == pytest.approx(0.01)
+    assert sigmas[-1] == 0
