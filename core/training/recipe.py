@@ -1,0 +1,74 @@
+"""Which sprites of a collection are trained on, and as what."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+_STOP = (
+    "a an and at by for from in of on or the to with spell icon dungeon feature small left right "
+    "hand item old new unused body f m armor headgear legwear"
+)
+_ITEMS = "potion scroll wand jewellery weapon armour food book"
+_MIRRORED = "floor wall effect animal monster undead demon statue altar gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to take from a collection: the `classes` with their categories, and how.
+
+    `items` are the classes whose sprites must fill the picture (`least_extent` pixels wide or
+    high, `least_pixels` in all), `mirrored` those that may be flipped. `dolls` sprites of the class
+    `doll_class` are composed from layers.
+    """
+
+    classes: Mapping[str, tuple[str, ...]]
+    size: int = 32
+    stop_words: frozenset[str] = frozenset()
+    items: frozenset[str] = frozenset()
+    mirrored: frozenset[str] = frozenset()
+    least_pixels: int = 40
+    least_item_pixels: int = 60
+    least_extent: int = 17
+    least_uses: int = 3
+    doll_class: str = ""
+    dolls: int = 0
+    least_doll_uses: int = 40
+
+
+def plain(categories: list[str], size: int) -> Recipe:
+    """Every category as a class."""
+    return Recipe(classes={name.rpartition("/")[2]: (name,) for name in categories}, size=size)
+
+
+DUNGEON = Recipe(
+    classes=MappingProxyType(
+        {
+            "altar": ("dngn/altars",),
+            "animal": ("mon/animals",),
+            "armour": ("item/armour",),
+            "book": ("item/book",),
+            "demon": ("mon/demons", "mon/demonspawn", "mon/panlord"),
+            "dragon": ("mon/dragons", "mon/draco"),
+            "effect": ("effect",),
+            "floor": ("dngn/floor",),
+            "food": ("item/food",),
+            "gateway": ("dngn/gateways",),
+            "jewellery": ("item/amulet", "item/ring"),
+            "monster": ("mon", "mon/unique", "mon/spriggan", "mon/vault", "mon/nonliving"),
+            "potion": ("item/potion",),
+            "scroll": ("item/scroll",),
+            "spell": ("gui/spells",),
+            "statue": ("dngn/statues", "mon/statues"),
+            "undead": ("mon/undead",),
+            "wall": ("dngn/wall",),
+            "wand": ("item/rod", "item/wand", "item/staff"),
+            "weapon": ("item/weapon",),
+        }
+    ),
+    stop_words=frozenset(_STOP.split()),
+    items=frozenset(_ITEMS.split()),
+    mirrored=frozenset(_MIRRORED.split()),
+    doll_class="hero",
+    dolls=6000,
+)
+"""The bundled model's: dungeon-32."""
