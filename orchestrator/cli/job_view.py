@@ -9,7 +9,6 @@ from orchestrator.cli.console import columns, fields
 
 if TYPE_CHECKING:
     from core.ledger.jobs import Job
-
     from orchestrator.progress import JobStatus
 
 _HEAD = ("job", "name", "state", "done", "sprites", "created")
