@@ -17,6 +17,7 @@ from tests.acceptance.conftest import PROGRAM, Program
 SMALL = "name: small\nsamples: 40\ncontexts:\n  - class: potion\n  - {class: weapon, text: sword}\n"
 LARGE = "name: large\nsamples: 4000\ncontexts:\n  - class: potion\noutputs: {shard_samples: 64}\n"
 SLOW = {"SPRITEMILL_FAKE_RATE": "400"}
+SEEN = {"SPRITEMILL_FAKE_RATE": "40"}  # slow enough for each stage to be seen
 DEADLINE = 90.0
 
 
@@ -56,7 +57,7 @@ def processes(spritemill: Program) -> list[int]:
 def test_first_steps_lead_to_a_verified_dataset(spritemill: Program) -> None:
     assert spritemill("init").code == 0
     assert spritemill("check", "request.yaml").code == 0
-    said = spritemill("run", "request.yaml", "--out", "sprites", "--json")
+    said = spritemill("run", "request.yaml", "--out", "sprites", "--json", **SEEN)
     assert said.code == 0, said
     made = said.json
     assert made["state"] == "succeeded"
@@ -71,7 +72,7 @@ def test_first_steps_lead_to_a_verified_dataset(spritemill: Program) -> None:
 
 
 def test_run_tells_people_where_everything_is(spritemill: Program) -> None:
-    said = spritemill("run", spritemill.request(SMALL))
+    said = spritemill("run", spritemill.request(SMALL), **SEEN)
     assert said.code == 0, said
     for word in ("80 sprites", "dataset", "preview.png", "digest", "took", "rendering"):
         assert word in said.out
