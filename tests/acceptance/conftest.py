@@ -86,7 +86,12 @@ class Program:
 
 @pytest.fixture
 def spritemill(tmp_path: Path) -> Iterator[Program]:
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    plain = ("PATH", "LANG", "TMPDIR")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in plain or name.startswith("COVERAGE_")
+    }
     program = Program(
         tmp_path,
         {
