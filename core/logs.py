@@ -1,6 +1,7 @@
 """Logs: one event a line, as JSON; at a terminal, for eyes."""
 
 import logging
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -9,8 +10,8 @@ from structlog.typing import Processor
 
 from core import home
 
-_TALKERS = ("alembic", "celery.app.trace", "celery.worker.strategy")
-"""They tell of every message what our own events tell better."""
+_TALKERS = ("alembic", "botocore", "celery.app.trace", "celery.worker.strategy", "urllib3")
+"""They tell what our own events tell better, and some where credentials were found."""
 
 
 def configure(level: str, out: TextIO | Path) -> None:
@@ -60,5 +61,12 @@ def _last(out: TextIO | Path) -> Processor:
 def _handler(out: TextIO | Path) -> logging.Handler:
     if not isinstance(out, Path):
         return logging.StreamHandler(out)
-    home.make(out.parent)
-    return logging.FileHandler(out, encoding="utf-8", delay=True)
+    return _LateFile(out, encoding="utf-8", delay=True)
+
+
+class _LateFile(logging.FileHandler):
+    """A file that is made, with its folder, for the first line."""
+
+    def _open(self) -> TextIOWrapper:
+        home.make(Path(self.baseFilename).parent)
+        return super()._open()

@@ -62,9 +62,11 @@ class Mill:
 
     def _start(self, stack: ExitStack) -> None:
         home = self.settings.home
+        self._reach()
         self._lock(stack, home)
         ledger = self._open_ledger(stack)
-        storage.connect(self.settings).check()
+        if not self._remote_store:
+            storage.connect(self.settings).check()
         self._open_broker(stack)
         self._start_duties(stack, ledger)
         self.service = Service(self.settings, alarm=self._workers.alarm)
@@ -73,6 +75,19 @@ class Mill:
         mill_file.write(home, us)
         stack.callback(mill_file.remove, home)
         log.info("mill.up", home=str(home), workers=self._wanted)
+
+    @property
+    def _remote_store(self) -> bool:
+        return self.settings.store.startswith("s3://")
+
+    def _reach(self) -> None:
+        """Tell what is away before anything is written here. Raises UnreachableError."""
+        if not self.settings.embedded:
+            broker.check(self.settings.broker_url)
+        if self.settings.database_url:
+            connect(self.settings.ledger_url).close()
+        if self._remote_store:
+            storage.connect(self.settings).check()
 
     def _lock(self, stack: ExitStack, home: Path) -> None:
         make(home)
@@ -97,7 +112,6 @@ class Mill:
 
     def _open_broker(self, stack: ExitStack) -> None:
         if not self.settings.embedded:
-            broker.check(self.settings.broker_url)
             return
         private = PrivateBroker(self.settings.home, self.settings.logs / "broker.log")
         private.start()

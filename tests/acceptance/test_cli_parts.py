@@ -48,6 +48,7 @@ def test_database_that_refuses_the_password_is_named(
 def test_broker_that_is_away_is_named(spritemill: Program, url: str) -> None:
     request = spritemill.request(REQUEST)
     unreachable(spritemill("run", request, SPRITEMILL_BROKER_URL=url), "broker")
+    assert not spritemill.home.exists(), "nothing is written"
 
 
 def test_broker_that_refuses_the_password_is_named(spritemill: Program, redis_url: str) -> None:
@@ -69,6 +70,7 @@ def test_store_that_is_away_is_named(spritemill: Program) -> None:
         ),
         "store",
     )
+    assert not spritemill.home.exists(), "nothing is written"
 
 
 def test_store_that_refuses_the_credentials_is_named(spritemill: Program, s3: Bucket) -> None:
