@@ -22,7 +22,7 @@ class RenderHint:
 
 
 def queue(numerics: str | None) -> str:
-    """The queue of a numerics class; jobs that no worker has claimed yet go to any worker."""
+    """The queue of a numerics class; every worker hears the general one, too."""
     return f"{ANY_QUEUE}.{numerics}" if numerics else ANY_QUEUE
 
 

@@ -43,7 +43,7 @@ class FolderStore:
         key: str,
         path: Path,
         *,
-        content_type: str = "application/octet-stream",  # noqa: ARG002
+        content_type: str = "application/octet-stream",  # noqa: ARG002  # as above
     ) -> ObjectInfo:
         with disk_errors(str(path)), path.open("rb") as source:
             return self._write(key, source)

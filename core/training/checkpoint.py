@@ -55,8 +55,8 @@ def load(
         with safe_open(path, framework="pt") as file:
             progress = Progress(**json.loads(file.metadata()[_KEY]))
             if progress.digest != digest:
-                raise ValueError("it was trained on other data, or otherwise")  # noqa: TRY301
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                raise ValueError("it was trained on other data, or otherwise")  # noqa: TRY301  # told below
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
         denoiser.load_state_dict(_under(tensors, "net."))
         ema.denoiser.load_state_dict(_under(tensors, "ema."))
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:

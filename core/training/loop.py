@@ -91,7 +91,7 @@ class Run:
         generator = torch.Generator().manual_seed(self.regime.seed * 2**32 + step)
         loss = denoising_loss(self.denoiser, self.batches.batch(step), generator)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_(self.denoiser.parameters(), _CLIP)
         self.optimizer.step()
         self.ema.update(self.denoiser, step + 1)
