@@ -41,6 +41,7 @@ def configure(level: str, out: TextIO | Path) -> None:
     for talker in _TALKERS:
         logging.getLogger(talker).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
+    logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is no news
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -3,9 +3,22 @@
 import shutil
 from pathlib import Path
 
+from core.settings import Settings
+
+_FULL_BYTES = 1 << 20
+"""Less than a shard and a page of the ledger may need."""
+
 
 def free_bytes(folder: Path) -> int:
     """What is free on the disk that holds, or would hold, a folder."""
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+def full(settings: Settings) -> Path | None:
+    """The folder of the ledger or the store whose disk is full, if any is on this machine."""
+    folders = [settings.home]
+    if not settings.store.startswith("s3://"):
+        folders.append(Path(settings.store))
+    return next((folder for folder in folders if free_bytes(folder) < _FULL_BYTES), None)

@@ -14,7 +14,8 @@ WINDOW_SECONDS = 20.0
 class JobStatus:
     """A job with `samples` done, those in flight included; `rate` in samples a second of the
     recent past, `eta` in seconds, both None while unknown; `leased` shards are being rendered;
-    `workers` live in the whole mill; `dataset` is where a finished one lies, a folder or a URL.
+    `workers` live in the whole mill; `dataset` is where a finished one lies, a folder or a URL;
+    `waits_for` says what must be mended from outside before the job can go on.
     """
 
     job: "Job"
@@ -24,6 +25,7 @@ class JobStatus:
     leased: int
     workers: int
     dataset: str
+    waits_for: str = ""
 
     def at(self, rate: float | None) -> "JobStatus":
         """The same at another rate."""

@@ -17,7 +17,7 @@ from core import ledger as ledgers
 from core.errors import ConflictError, NotFoundError, UsageError
 from core.ledger.states import TERMINAL, JobState
 from core.settings import Settings
-from orchestrator import datasets, fleet
+from orchestrator import datasets, disk, fleet
 from orchestrator.progress import JobStatus, Speed, eta, present_rate
 
 if TYPE_CHECKING:
@@ -286,7 +286,12 @@ class Service:
             leased=flying.leased,
             workers=len(ledgers.workers.live(self.ledger, fleet.silent_after(self.settings))),
             dataset=datasets.place(job, self.settings),
+            waits_for="" if job.state in TERMINAL else self._lack(),
         )
+
+    def _lack(self) -> str:
+        folder = disk.full(self.settings)
+        return f"space on the disk of {folder}" if folder else ""
 
     def _move(self, name: str, to: JobState, only_from: JobState | None = None) -> "Job":
         job = self._job(name)

@@ -57,7 +57,7 @@ def follow(
             progress.update(
                 status.samples,
                 status.job.total_samples,
-                state=status.job.state,
+                state=f"waits for {status.waits_for}" if status.waits_for else status.job.state,
                 rate=status.rate,
                 eta=status.eta,
             )

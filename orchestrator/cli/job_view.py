@@ -30,6 +30,7 @@ def lines(status: "JobStatus") -> list[str]:
         (
             ("job", f"{job.id} ({job.name})"),
             ("state", job.state),
+            ("waits for", status.waits_for),
             ("sprites", f"{status.samples:,} of {job.total_samples:,}"),
             ("shards", f"{job.shards_done:,} of {job.shard_count:,}, {status.leased:,} rendering"),
             ("rate", units.rate(status.rate) if status.rate else ""),
