@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from core.ledger.jobs import Job
 
 WINDOW_SECONDS = 20.0
+_LEAST_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Speed:
         while now - self._seen[0][0] > WINDOW_SECONDS and len(self._seen) > 2:
             self._seen.popleft()
         (then, before) = self._seen[0]
-        return (samples - before) / (now - then) if samples > before and now > then else None
+        return (samples - before) / (now - then) if now - then >= _LEAST_SECONDS else None
 
 
 def present_rate(job: "Job") -> float | None:

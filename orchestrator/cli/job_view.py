@@ -26,16 +26,18 @@ def document(status: "JobStatus") -> dict[str, Any]:
 
 def lines(status: "JobStatus") -> list[str]:
     job = status.job
+    over = job.finished_at is not None
+    rendering = "" if over else f", {status.leased:,} rendering"
     return fields(
         (
             ("job", f"{job.id} ({job.name})"),
             ("state", job.state),
             ("waits for", status.waits_for),
             ("sprites", f"{status.samples:,} of {job.total_samples:,}"),
-            ("shards", f"{job.shards_done:,} of {job.shard_count:,}, {status.leased:,} rendering"),
+            ("shards", f"{job.shards_done:,} of {job.shard_count:,}{rendering}"),
             ("rate", units.rate(status.rate) if status.rate else ""),
-            ("left", units.duration(status.eta) if status.eta is not None else ""),
-            ("workers", f"{status.workers:,}"),
+            ("left", units.duration(status.eta) if status.eta is not None and not over else ""),
+            ("workers", "" if over else f"{status.workers:,}"),
             ("size", units.size(job.bytes_done) if job.bytes_done else ""),
             ("created", units.moment(job.created_at)),
             ("finished", units.moment(job.finished_at)),

@@ -38,8 +38,9 @@ class Progress:
         self._title, self._amount = title, amount
         self._silent = console.json or console.quiet
         self._bar: Bar | None = None
-        self._said = 0.0
         self._line = ""
+        self._said = ""
+        self._said_at = -LINE_SECONDS
 
     def __enter__(self) -> Self:
         if not self._silent and sys.stderr.isatty():
@@ -54,9 +55,11 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            with suppress(OSError):
+        with suppress(OSError):
+            if self._bar is not None:
                 self._bar.stop()
+            elif self._line:
+                self._say(self._line)
 
     def update(
         self,
@@ -78,14 +81,15 @@ class Progress:
                 task = self._bar.task_ids[0]
                 self._bar.update(task, completed=done, total=total, state=state, numbers=numbers)
             else:
-                self._say(": ".join(filter(None, (self._title, state, numbers))))
+                self._line = ": ".join(filter(None, (self._title, state, numbers)))
+                if time.monotonic() - self._said_at >= LINE_SECONDS:
+                    self._say(self._line)
         except OSError:
             self._silent = True
 
     def _say(self, line: str) -> None:
-        now = time.monotonic()
-        if line != self._line and now - self._said >= LINE_SECONDS:
-            self._said, self._line = now, line
+        if line != self._said:
+            self._said_at, self._said = time.monotonic(), line
             typer.echo(line, err=True)
 
 

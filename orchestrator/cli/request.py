@@ -39,7 +39,9 @@ def init(
     try:
         with Path(file).open("w" if force else "x", encoding="utf-8") as out:
             out.write(text)
-    except FileExistsError:
+    except (FileExistsError, IsADirectoryError):
+        if Path(file).is_dir():
+            raise UsageError(f"{file} is a folder.", remedy="Name a file to write.") from None
         raise UsageError(f"{file} is there already.", remedy="Use --force to replace it.") from None
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}.") from error
@@ -56,9 +58,10 @@ def check(context: typer.Context, request: RequestFile) -> None:
     call = session(context)
     with call.service() as service:
         made = service.check(request_text(request))
+    name = "The request" if request == "-" else request
     call.console.answer(
         _counts(made),
-        f"{request} is good: {units.count(made.total, 'sprite')} of "
+        f"{name} is good: {units.count(made.total, 'sprite')} of "
         f"{units.count(made.context_count, 'context')} in "
         f"{units.count(made.shard_count, 'shard')}.",
     )
@@ -80,6 +83,7 @@ def plan(context: typer.Context, request: RequestFile, workers: Workers = None) 
     $ spritemill plan request.yaml --workers 4
     """
     call = session(context)
+    call.console.remark("Rendering two tiles to see how long it takes ...")
     with call.service(workers=workers) as service:
         found = service.estimate(request_text(request))
     expected = found.estimate

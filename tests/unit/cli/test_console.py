@@ -58,7 +58,7 @@ def test_sizes_and_counts_read_well() -> None:
     assert units.rate(1234.5) == "1,234/s"
 
 
-def test_progress_without_a_terminal_is_a_line_every_few_seconds(
+def test_progress_without_a_terminal_is_a_line_every_few_seconds_and_the_last(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
@@ -70,7 +70,8 @@ def test_progress_without_a_terminal_is_a_line_every_few_seconds(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines()[0] == ("abc: running: 0 of 1,000 sprites, 5.0/s, 16 min 40 s left")
-    assert len(said.err.splitlines()) == 4
+    assert len(said.err.splitlines()) == 5
+    assert "99 of 1,000 sprites" in said.err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("console", [Console(json=True), Console(quiet=True)])

@@ -12,6 +12,13 @@ def test_rate_is_unknown_until_something_was_made() -> None:
     assert speed.tell(10.0, 50) == pytest.approx(10.0)
 
 
+def test_rate_is_not_judged_by_a_first_moment() -> None:
+    speed = Speed()
+    speed.tell(0.0, 0)
+    assert speed.tell(0.2, 32) is None
+    assert speed.tell(4.0, 64) == pytest.approx(16.0)
+
+
 def test_rate_forgets_what_is_long_ago() -> None:
     speed = Speed()
     samples = 0
