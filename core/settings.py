@@ -102,6 +102,16 @@ def explain(
     ]
 
 
+def unknown(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Variables that look like settings and are none.
+
+    They are no fault: orchestration systems inject such names for a service called spritemill.
+    """
+    known = {PREFIX + "CONFIG", *(PREFIX + f.name.upper() for f in fields(Settings))}
+    there = os.environ if environ is None else environ
+    return sorted(name for name in there if name.startswith(PREFIX) and name not in known)
+
+
 def as_environment(settings: Settings) -> dict[str, str]:
     """The variables that give a child process exactly these settings."""
     return {PREFIX + f.name.upper(): str(getattr(settings, f.name)) for f in fields(Settings)}

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from core.errors import UsageError
 from core.settings import Settings
 
 _FULL_BYTES = 1 << 20
@@ -10,10 +11,16 @@ _FULL_BYTES = 1 << 20
 
 
 def free_bytes(folder: Path) -> int:
-    """What is free on the disk that holds, or would hold, a folder."""
+    """What is free on the disk that holds, or would hold, a folder. Raises UsageError."""
     while not folder.exists():
         folder = folder.parent
-    return shutil.disk_usage(folder).free
+    usage = shutil.disk_usage(folder)
+    if not usage.total:
+        raise UsageError(
+            f"{folder}: nothing can be stored there.",
+            remedy="Name a folder on a disk, with --home, store_url or --out.",
+        )
+    return usage.free
 
 
 def full(settings: Settings) -> Path | None:

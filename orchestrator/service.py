@@ -195,6 +195,11 @@ class Service:
     def workers(self) -> "Sequence[Worker]":
         return [] if self._nothing_yet else ledgers.workers.list(self.ledger)
 
+    @property
+    def has_broker(self) -> bool:
+        """Whether workers that are started now would find a broker."""
+        return bool(self._broker_url())
+
     def start_workers(self, count: int, gpus: Sequence[int] = ()) -> Sequence[dict[str, Any]]:
         """Start workers that outlive this call; each with its `id`, `pid` and `log`."""
         broker_url = self._broker_url()
@@ -286,10 +291,14 @@ class Service:
             leased=flying.leased,
             workers=len(ledgers.workers.live(self.ledger, fleet.silent_after(self.settings))),
             dataset=datasets.place(job, self.settings),
-            waits_for="" if job.state in TERMINAL else self._lack(),
+            waits_for="" if job.state in (*TERMINAL, JobState.PAUSED) else self._lack(),
         )
 
     def _lack(self) -> str:
+        from orchestrator import mill_file
+
+        if self.settings.embedded and mill_file.find(self.settings.home) is None:
+            return "a mill: `spritemill up`"
         folder = disk.full(self.settings)
         return f"space on the disk of {folder}" if folder else ""
 

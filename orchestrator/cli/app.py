@@ -66,4 +66,6 @@ for _name, _group in (
     ("models", models.group),
     ("db", system.database),
 ):
+    for _command in _group.registered_commands:
+        _command.epilog = EPILOG
     app.add_typer(_group, name=_name, rich_help_panel="The mill", epilog=EPILOG)

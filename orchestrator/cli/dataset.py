@@ -1,5 +1,6 @@
 """Commands about finished datasets: download, preview, verify."""
 
+import os
 import shutil
 import sys
 from dataclasses import asdict
@@ -57,7 +58,8 @@ def preview(
     if out is not None:
         _write(out, png)
         place = str(out)
-    if sys.stdout.isatty() and not (call.console.json or call.console.quiet):
+    plain = call.console.json or call.console.quiet or os.environ.get("NO_COLOR")
+    if sys.stdout.isatty() and not plain:
         from orchestrator.cli.drawing import draw
 
         typer.echo("\n".join(draw(png, shutil.get_terminal_size().columns)))

@@ -57,7 +57,7 @@ def follow(
             progress.update(
                 status.samples,
                 status.job.total_samples,
-                state=f"waits for {status.waits_for}" if status.waits_for else status.job.state,
+                state=_doing(status),
                 rate=status.rate,
                 eta=status.eta,
             )
@@ -67,6 +67,17 @@ def follow(
                 said = now
 
         return service.wait(job, show, stop)
+
+
+def _doing(status: "JobStatus") -> str:
+    """What goes on, for people who wait."""
+    if status.waits_for:
+        return f"waits for {status.waits_for}"
+    if status.job.state in ("planned", "running") and not status.workers:
+        return "waits for a worker"
+    if status.job.state == "running" and not status.samples:
+        return "loading the model"
+    return status.job.state
 
 
 def over(status: "JobStatus") -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core import home
 from core.errors import SpritemillError, UnreachableError, UsageError
 from orchestrator.cli import units
 from orchestrator.cli.interrupt import interruptible
@@ -68,7 +69,7 @@ def _detach(call: Session, settings: "Settings") -> None:
     from orchestrator.child import last_lines
 
     log = settings.logs / "up.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    home.make(log.parent)
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "orchestrator.cli", "up"],
@@ -97,4 +98,7 @@ def _failed(code: int) -> type[SpritemillError]:
 
 def _is_up(settings: "Settings") -> str:
     workers = units.count(settings.workers, "worker")
-    return f"The mill in {settings.home} is up with {workers}. `spritemill down` stops it."
+    verb = "is" if settings.workers == 1 else "are"
+    return (
+        f"The mill in {settings.home} is up, {workers} {verb} starting. `spritemill down` stops it."
+    )

@@ -38,7 +38,7 @@ def init(
         return
     try:
         with Path(file).open("w" if force else "x", encoding="utf-8") as out:
-            out.write(text)
+            out.write(text.replace("request.yaml", file))
     except (FileExistsError, IsADirectoryError):
         if Path(file).is_dir():
             raise UsageError(f"{file} is a folder.", remedy="Name a file to write.") from None

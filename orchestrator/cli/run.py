@@ -100,9 +100,11 @@ def _mill(settings: "Settings", asked: str) -> "Iterator[Mill]":
 def _refuse_unless_free(out: Path) -> None:
     """Now, not when all is made. Raises UsageError."""
     from core.dataset.folders import MARKER
+    from orchestrator.disk import free_bytes
 
     if out.exists() and not out.is_dir():
         raise UsageError(f"out = {out}: it is no folder.", remedy="Name a new one.")
+    free_bytes(out)
     if out.is_dir() and any(out.iterdir()) and not (out / MARKER).exists():
         raise UsageError(f"out = {out}: other things are there.", remedy="Name a new folder.")
 
@@ -126,6 +128,7 @@ def _tell(
 ) -> None:
     job, dataset = status.job, status.dataset
     sheet = Path(dataset) / "preview.png"
+    verb = "are ready" if created else "were ready before"
     preview = str(sheet) if sheet.is_file() else ""
     took = ", ".join(f"{stage} {units.duration(time)}" for stage, time in seconds.items())
     console.answer(
@@ -136,7 +139,7 @@ def _tell(
             "folders": out,
             "seconds": seconds,
         },
-        f"{units.count(job.samples_done, 'sprite')} {'are ready' if created else 'are there'}.",
+        f"{units.count(job.samples_done, 'sprite')} {verb}.",
         *fields(
             (
                 ("dataset", dataset),
@@ -146,5 +149,5 @@ def _tell(
                 ("took", took),
             )
         ),
-        brief=dataset,
+        brief=str(out or dataset),
     )

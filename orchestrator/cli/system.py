@@ -37,9 +37,11 @@ def config(context: typer.Context) -> None:
 
     $ SPRITEMILL_WORKERS=2 spritemill config
     """
-    from core.settings import explain
+    from core.settings import explain, unknown
 
     call = session(context)
+    for name in unknown():
+        call.console.remark(f"{name} is set in the environment, but there is no such setting.")
     found = explain(call.flags)
     rows = [(item.name, item.value, item.source, item.explain) for item in found]
     call.console.answer(found, *columns(("setting", "value", "set by", "meaning"), rows))

@@ -13,6 +13,7 @@ from orchestrator.cli.session import session
 if TYPE_CHECKING:
     from core.ledger.workers import Worker
 
+NO_MILL = "No mill is up either: `spritemill up` starts one, with workers."
 _HEAD = ("worker", "state", "order", "host", "pid", "device", "slots", "made", "rate", "seen")
 
 Ids = Annotated[
@@ -53,7 +54,8 @@ def list_(
     call = session(context)
     with call.service() as service:
         found = [worker for worker in service.workers() if gone or worker.state != "gone"]
-    lines = _table(found) if found else ["No workers. `spritemill workers start` starts one."]
+        remedy = "`spritemill workers start` starts one." if service.has_broker else NO_MILL
+    lines = _table(found) if found else [f"No workers. {remedy}"]
     call.console.answer(found, *lines, brief="\n".join(worker.id for worker in found))
 
 
