@@ -11,6 +11,7 @@ class Denoiser(Protocol):
     def __call__(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
         """The expected clean image [B, C, H, W] of `x` = clean + sigma * unit noise.
 
-        `sigma` [B] is the noise level; `context` [B, K] says what is drawn, zeros for anything.
+        `sigma` [B], on any device, is the noise level; `context` [B, K] says what is drawn, zeros
+        for anything.
         """
         ...

@@ -8,11 +8,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from core import weights
+from core.diffusion.context_unet import ContextUNetConfig
 from core.diffusion.denoiser import Denoiser
 from core.diffusion.device import compute_dtype
+from core.diffusion.noise_prediction import NoisePrediction
+from core.diffusion.schedules import LinearBetas
 from core.diffusion.unet import Preconditioned, UNetConfig
 from core.errors import ModelError
 from core.weights.spec import ModelSpec
+
+Trainable = Preconditioned | NoisePrediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +42,14 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
             f"{path.name} does not hold the network that its header describes: {error}.",
             remedy="Export it again.",
         ) from error
-    denoiser.to(place, compute_dtype(place)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    denoiser.eval().requires_grad_(False)
+    denoiser.draw_only(place, compute_dtype(place))
     return Model(spec, denoiser, weights.sha256(path), place)
 
 
-def save_model(path: Path, spec: ModelSpec, denoiser: Preconditioned) -> None:
+def save_model(path: Path, spec: ModelSpec, denoiser: Trainable) -> None:
     """Write weights as float16, half the size of float32 and finer than bfloat16."""
     tensors = {
-        name: value.detach().to("cpu", torch.float16).contiguous()
+        name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for name, value in denoiser.state_dict().items()
     }
     partial = path.with_name(path.name + ".part")
@@ -54,24 +58,36 @@ def save_model(path: Path, spec: ModelSpec, denoiser: Preconditioned) -> None:
     partial.replace(path)
 
 
-def build(spec: ModelSpec) -> Preconditioned:
+def build(spec: ModelSpec) -> Trainable:
     """The denoiser that a spec describes, with fresh weights. Raises ModelError."""
     try:
-        config = UNetConfig(**{**spec.unet, "widths": tuple(spec.unet["widths"])})
+        config = _config(spec)
     except (KeyError, TypeError) as error:
         raise ModelError(
             f"unet = {spec.unet}: not a network of this version ({error}).",
             remedy="Use a model of this version of Spritemill.",
         ) from error
-    if (config.channels, config.context) != (spec.channels, spec.context_length):
+    size = config.size if isinstance(config, ContextUNetConfig) else spec.size
+    wanted = (spec.channels, spec.context_length, spec.size)
+    if (config.channels, config.context, size) != wanted:
         raise ModelError(
-            f"unet = {spec.unet}: its channels and context differ from the model's "
-            f"{spec.channels} and {spec.context_length}.",
+            f"unet = {spec.unet}: channels, context and size differ from the model's, {wanted}.",
             remedy="Export it again.",
         )
+    if isinstance(config, ContextUNetConfig):
+        return NoisePrediction(config, LinearBetas.of(spec))
     return Preconditioned(config, spec.sigma_data)
 
 
-def describe(config: UNetConfig) -> dict[str, object]:
+def describe(config: UNetConfig | ContextUNetConfig) -> dict[str, object]:
     """A network's configuration as a spec holds it."""
-    return {**asdict(config), "widths": list(config.widths)}
+    described: dict[str, object] = asdict(config)
+    if isinstance(config, UNetConfig):
+        described["widths"] = list(config.widths)
+    return described
+
+
+def _config(spec: ModelSpec) -> UNetConfig | ContextUNetConfig:
+    if spec.network == "context-unet":
+        return ContextUNetConfig(**spec.unet)
+    return UNetConfig(**{**spec.unet, "widths": tuple(spec.unet["widths"])})

@@ -8,15 +8,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.diffusion.denoiser import Denoiser
 from core.diffusion.device import tile_size
 from core.diffusion.guidance import Guided
+from core.diffusion.inpainting import Inpainted, tensors, walked
 from core.diffusion.model import Model
 from core.diffusion.noise import SampleNoise
 from core.diffusion.samplers import SAMPLERS, Sampler
-from core.diffusion.schedules import karras_sigmas
+from core.diffusion.schedules import levels
 from core.errors import UsageError
 from core.request.spec import Sampling
 from core.sprites.alpha import Alpha, to_rgba
+from core.sprites.given import Given
+
+Watch = Callable[[Denoiser], Denoiser]
 
 
 def render_tile(
@@ -27,39 +32,50 @@ def render_tile(
     sampling: Sampling,
     on_step: Callable[[int], None],
     alpha: Alpha = "binary",
+    given: Given | None = None,
+    watch: Watch | None = None,
 ) -> NDArray[np.uint8]:
     """Sprites [B, H, W, 4] for `contexts` [B, K] and their noise `keys`, B at most the tile size.
 
     `sampling` must be resolved. The work is padded to the tile size, so that a sprite's arithmetic
-    is the same in full and in short tiles. Raises UsageError, and whatever `on_step` raises.
+    is the same in full and in short tiles. `given` are pictures to start from, one for each;
+    `watch` wraps what the sampler walks. Raises UsageError, and whatever `on_step` raises.
     """
     spec, count, size = model.spec, len(keys), tile_size(model.device)
     if not 0 < count <= size:
         raise UsageError(f"keys: a tile holds 1 to {size} sprites, not {count}.")
-    sampler, steps, guidance = _resolved(sampling)
+    sampler, guidance = _resolved(sampling)
     padded = [*keys, *[keys[0]] * (size - count)]
     noise = SampleNoise(padded, (spec.channels, spec.size, spec.size))
     negative = None if negatives is None else _padded(negatives, size, model.device)
-    sigmas = karras_sigmas(steps, spec.sigma_min, spec.sigma_max)
+    sigmas: Sequence[float] = levels(spec, sampling)
+    denoise: Denoiser = Guided(model.denoiser, guidance, negative, sampling.interval)
+    x = noise.initial().to(model.device)
+    if given is None:
+        x = x * sigmas[0]
+    else:
+        image, keep = tensors(given, spec.channels, size, model.device)
+        sigmas = walked(sigmas, given.share)
+        denoise, x = Inpainted(denoise, image, keep), image + x * sigmas[0]
     with torch.inference_mode():
         images = sampler(
-            Guided(model.denoiser, guidance, negative, sampling.interval),
-            noise.initial().to(model.device) * sigmas[0],
+            watch(denoise) if watch else denoise,
+            x,
             sigmas,
             _padded(contexts, size, model.device),
-            noise=lambda step: noise.step(step).to(model.device),
+            noise=lambda step: noise.step(step).to(model.device, non_blocking=True),
             on_step=on_step,
         )
     return to_rgba(images[:count].cpu().numpy(), alpha)
 
 
-def _resolved(sampling: Sampling) -> tuple[Sampler, int, float]:
-    if sampling.sampler is None or sampling.steps is None or sampling.guidance is None:
+def _resolved(sampling: Sampling) -> tuple[Sampler, float]:
+    if sampling.sampler is None or sampling.guidance is None:
         raise UsageError("sampling has gaps.", remedy="Plan the request first.")
     sampler = SAMPLERS[sampling.sampler]
     if sampling.eta is not None:
         sampler = partial(sampler, eta=sampling.eta)
-    return sampler, sampling.steps, sampling.guidance
+    return sampler, sampling.guidance
 
 
 def _padded(vectors: NDArray[np.float32], size: int, device: torch.device) -> Tensor:

@@ -9,13 +9,13 @@ Alpha = Literal["binary", "soft", "opaque"]
 
 
 def to_rgba(drawn: NDArray[np.float32], alpha: Alpha) -> NDArray[np.uint8]:
-    """RGBA [B, H, W, 4] of premultiplied images [B, 4, H, W] (or opaque RGB, [B, 3, H, W]).
+    """RGBA [B, H, W, 4] of premultiplied images [B, 4, H, W], or opaque RGB or grey (3 or 1).
 
     `binary` makes every pixel opaque or clear, `soft` keeps the alpha, `opaque` puts the sprite on
     black. Clear pixels are always black, so that equal pictures are equal bytes.
     """
     unit = np.clip((drawn.astype(np.float64) + 1) / 2, 0, 1).transpose(0, 2, 3, 1)
-    colour = unit[..., :3]
+    colour = unit[..., :3] if unit.shape[-1] > 1 else unit.repeat(3, axis=-1)
     cover = unit[..., 3:] if unit.shape[-1] == 4 else np.ones_like(unit[..., :1])
     if alpha == "opaque":
         return _bytes(np.concatenate([colour, np.ones_like(cover)], axis=-1))

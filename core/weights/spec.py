@@ -1,8 +1,8 @@
 """What a weights file says of itself, in its own header."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class SamplingDefaults(BaseModel):
@@ -10,15 +10,26 @@ class SamplingDefaults(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sampler: Literal["ddpm", "ddim", "dpmpp_2m"]
+    sampler: Literal["ddpm", "ddim", "dpmpp_2m", "heun"]
     steps: int
     guidance: float
+
+
+class Betas(BaseModel):
+    """The discrete times of a model that predicts noise; betas rise linearly over them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timesteps: Annotated[int, Field(ge=2, le=1000)]
+    start: Annotated[float, Field(gt=0, lt=1)]
+    end: Annotated[float, Field(gt=0, lt=1)]
 
 
 class ModelSpec(BaseModel):
     """A model's pixels, vocabulary, network and provenance.
 
-    A context vector holds a weight for each class, then one for each word.
+    A context vector holds a weight for each class, then one for each word. `betas` belong to the
+    network `context-unet`; `unet` are the sizes of whichever network it is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,12 +44,23 @@ class ModelSpec(BaseModel):
     sigma_min: float
     sigma_max: float
     sigma_data: float
+    network: Literal["unet", "context-unet"] = "unet"
+    betas: Betas | None = None
     unet: dict[str, Any]
     flops: int
     licence: str
     data: str
     trained: str
     defaults: SamplingDefaults
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.network == "context-unet") != (self.betas is not None):
+            raise ValueError("betas belong to the network context-unet, and must be there")
+        discrete = self.defaults.sampler in ("ddpm", "ddim")
+        if self.betas and discrete and self.defaults.steps > self.betas.timesteps:
+            raise ValueError("its defaults take more steps than it has times")
+        return self
 
     @property
     def context_length(self) -> int:

@@ -2,16 +2,21 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import torch
+from torch import nn
 
+from core.diffusion.context_unet import ContextUnet, ContextUNetConfig
 from core.diffusion.model import Model, describe, load_model, save_model
+from core.diffusion.schedules import LinearBetas
 from core.diffusion.unet import Preconditioned, UNetConfig
 from core.weights.spec import ModelSpec, SamplingDefaults
 
 CLASSES = ("potion", "sword")
 WORDS = ("blue", "red")
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +37,31 @@ def small_spec() -> ModelSpec:
     )  # fmt: skip
 
 
-def awake(denoiser: Preconditioned) -> Preconditioned:
+def course_spec(**changes: object) -> ModelSpec:
+    """A small model with the course's network and discrete times."""
+    betas = LinearBetas(20)
+    values = small_spec().model_dump() | {
+        "network": "context-unet", "betas": {"timesteps": 20, "start": 1e-4, "end": 0.02},
+        "sigma_min": betas.sigma[1], "sigma_max": betas.sigma[-1], "channels": 3,
+        "defaults": {"sampler": "ddim", "steps": 4, "guidance": 1.0},
+    } | changes  # fmt: skip
+    length = len(values["classes"]) + len(values["words"])
+    values["unet"] = describe(ContextUNetConfig(values["channels"], 8, length, values["size"]))
+    return ModelSpec.model_validate(values)
+
+
+def learnt(network: ContextUnet) -> ContextUnet:
+    """Statistics of normalisation that are not those of a fresh network."""
+    generator = torch.Generator().manual_seed(5)
+    for name, buffer in network.named_buffers():
+        if name.endswith("mean"):
+            buffer.normal_(0, 0.3, generator=generator)
+        elif name.endswith("var"):
+            buffer.uniform_(0.5, 2, generator=generator)
+    return network.eval()
+
+
+def awake(denoiser: Network) -> Network:
     """Weights that are nowhere zero, as if it had been trained."""
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():

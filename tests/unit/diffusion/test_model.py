@@ -12,10 +12,11 @@ from safetensors.torch import load_file, save_file
 from core import weights
 from core.diffusion.device import compute_dtype, facts
 from core.diffusion.model import build, load_model, save_model
+from core.diffusion.noise_prediction import NoisePrediction
 from core.errors import ModelError
 from core.weights.spec import ModelSpec
 
-from .conftest import awake, small_spec
+from .conftest import CLASSES, WORDS, awake, course_spec, learnt, small_spec
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -34,6 +35,55 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         torch.testing.assert_close(
             model.denoiser(x, sigma, context), rounded(x, sigma, context), atol=1e-5, rtol=1e-5
         )
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("words", [WORDS, ()])
+def test_a_noise_predicting_model_is_loaded_as_it_was_saved(
+    tmp_path: Path, channels: int, words: tuple[str, ...]
+) -> None:
+    spec = course_spec(channels=channels, words=words, classes=CLASSES if words else ())
+    denoiser = awake(build(spec)).eval()
+    assert isinstance(denoiser, NoisePrediction)
+    learnt(denoiser.unet)
+    path = tmp_path / "model.safetensors"
+    save_model(path, spec, denoiser)
+    model = load_model(path)
+    assert model.spec == spec
+    x, sigma = torch.randn(2, channels, 16, 16), torch.tensor([0.1, 0.4])
+    context = torch.eye(spec.context_length)[:2] if words else torch.zeros(2, 0)
+    with torch.no_grad():
+        expected = denoiser(x, sigma, context)
+        torch.testing.assert_close(
+            model.denoiser(x, sigma, context), expected, atol=5e-3, rtol=5e-3
+        )
+
+
+def test_unconditional_unet_has_no_context_layer(tmp_path: Path) -> None:
+    values = small_spec().model_dump() | {"classes": (), "words": ()}
+    values["unet"] = values["unet"] | {"context": 0}
+    spec = ModelSpec.model_validate(values)
+    path = tmp_path / "model.safetensors"
+    save_model(path, spec, awake(build(spec)))
+    drawn = load_model(path).denoiser(torch.zeros(2, 4, 16, 16), torch.ones(2), torch.zeros(2, 0))
+    assert drawn.shape == (2, 4, 16, 16)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"betas": None}, {"network": "unet"}, {"network": "transformer"},
+        {"defaults": {"sampler": "ddim", "steps": 21, "guidance": 1.0}},
+    ],
+)  # fmt: skip
+def test_a_network_that_contradicts_its_schedule_is_refused(
+    small_file: Path, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    spec = course_spec().model_dump() | changes
+    path = tmp_path / "mixed.safetensors"
+    save_file(load_file(small_file), path, metadata={weights.METADATA_KEY: json.dumps(spec)})
+    with pytest.raises(ModelError, match=r"mixed\.safetensors is not a Spritemill model"):
+        weights.read_spec(path)
 
 
 def test_saving_again_gives_the_same_bytes(small_file: Path, tmp_path: Path) -> None:
@@ -112,6 +162,12 @@ def test_a_truncated_file_is_refused(small_file: Path, tmp_path: Path) -> None:
 def test_a_network_of_another_version_is_refused(unet: dict[str, object]) -> None:
     spec = ModelSpec.model_validate({**small_spec().model_dump(), "unet": unet})
     with pytest.raises(ModelError, match="unet = "):
+        build(spec)
+
+
+def test_a_network_for_another_size_is_refused() -> None:
+    spec = ModelSpec.model_validate({**course_spec().model_dump(), "size": 20})
+    with pytest.raises(ModelError, match=r"size differ from the model's, \(3, 4, 20\)"):
         build(spec)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.diffusion.samplers import SAMPLERS, Sampler, ddim, ddpm, dpmpp_2m
+from core.diffusion.samplers import SAMPLERS, Sampler, ddim, ddpm, dpmpp_2m, heun
 from core.diffusion.schedules import karras_sigmas
 
 MEAN, STD = 0.3, 0.5
@@ -39,7 +39,7 @@ def run(sampler: Sampler, steps: int, on_step: list[int] | None = None) -> Tenso
 
 
 @pytest.mark.parametrize(
-    "sampler", [ddpm, ddim, partial(ddim, eta=0.5), partial(ddim, eta=1.0), dpmpp_2m]
+    "sampler", [ddpm, ddim, partial(ddim, eta=0.5), partial(ddim, eta=1.0), dpmpp_2m, heun]
 )
 def test_sampler_recovers_the_mean_and_spread_of_the_data(sampler: Sampler) -> None:
     x = run(sampler, 200)
@@ -76,6 +76,7 @@ def test_any_number_of_steps_ends_on_finite_images(name: str, steps: int) -> Non
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_what_on_step_raises_stops_the_sampling(name: str) -> None:
+    stopped_after = 6 if name == "heun" else 3
     evaluated = []
 
     def denoise(x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
@@ -91,7 +92,18 @@ def test_what_on_step_raises_stops_the_sampling(name: str) -> None:
             denoise, start(4), karras_sigmas(9, 0.01, HIGH), torch.zeros(4, 1),
             noise=lambda i: noise(i)[:4], on_step=stop,
         )  # fmt: skip
-    assert len(evaluated) == 3
+    assert len(evaluated) == stopped_after
+
+
+def test_heun_takes_two_evaluations_a_step_but_one_at_the_last() -> None:
+    seen: list[float] = []
+
+    def denoise(x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
+        seen.append(float(sigma[0]))
+        return gaussian(x, sigma, context)
+
+    heun(denoise, start(2), [9.0, 3.0, 1.0, 0.0], torch.zeros(2, 1), noise, lambda _: None)
+    assert seen == [9, 3, 3, 1, 1]
 
 
 def test_karras_levels_fall_from_high_to_low_and_then_to_nothing() -> None:

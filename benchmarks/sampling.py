@@ -1,0 +1,271 @@
+"""What sampling costs, and what each measure against it gains, as ratios of one run.
+
+The network is the course's (16x16x3, 64 features, 5 contexts) with random weights, which cost what
+learnt ones do, in batches of 32. Every line of a table is timed in turn, round after round, and its
+fastest round counts, so that a busy machine slows all of them alike.
+
+`--compile` adds torch.compile, which takes a minute or more; `diffusers` is compared if installed.
+"""
+
+import argparse
+import copy
+import importlib.util
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from core.diffusion.context_unet import ContextUnet, ContextUNetConfig
+from core.diffusion.device import compute_dtype, tile_size
+from core.diffusion.guidance import Guided
+from core.diffusion.model import Model, build, describe, load_model, save_model
+from core.diffusion.noise import SampleNoise
+from core.diffusion.noise_prediction import NoisePrediction
+from core.diffusion.schedules import LinearBetas
+from core.diffusion.tile import render_tile
+from core.request.plan import noise_key
+from core.request.spec import Sampling
+from core.weights.spec import ModelSpec
+
+CONFIG = ContextUNetConfig()
+BETAS = LinearBetas()
+CPU = torch.device("cpu")
+BATCH = tile_size(CPU)
+KEYS = [noise_key(0, "benchmark", index) for index in range(BATCH)]
+CONTEXTS = np.eye(5, dtype=np.float32)[np.arange(BATCH) % 5]
+COURSE_STEPS = 25  # of its 500, all alike
+
+Actions = dict[str, Callable[[], object]]
+
+
+def main() -> None:
+    options = _options()
+    torch.set_num_threads(options.threads or torch.get_num_threads())
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        model, network = _model(Path(folder) / "course.safetensors")
+        flops = _flops(network)
+        rate = _matmul(options.rounds)
+        print(f"machine   {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}")
+        print(f"torch     {torch.__version__}, {torch.get_num_threads()} threads, batch {BATCH}")
+        print(f"dtype     {str(compute_dtype(CPU)).removeprefix('torch.')} by default here")
+        for dtype, gflops in rate.items():
+            print(f"matmul    {gflops:.0f} GFLOP/s in {dtype}, 2048 x 2048")
+        print(f"network   {flops / 1e6:.0f} MFLOP an evaluation of one sprite\n")
+        _table("one evaluation", _forwards(network, options.compile), options.rounds)
+        _table("25 steps of DDIM, unguided", _loops(model, network), options.rounds)
+        _table("one guided evaluation", _guided(model), options.rounds)
+        _shares(model, options.rounds)
+        _headline(model, network, flops, max(rate.values()), options.rounds)
+
+
+def _forwards(network: ContextUnet, compiled: bool) -> Actions:
+    x, t, c = torch.randn(BATCH, 3, 16, 16), torch.rand(BATCH), torch.from_numpy(CONTEXTS)
+    plain = x.to(memory_format=torch.channels_last)
+    spread = copy.deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    folded = _drawing(network, torch.float32)
+    found: Actions = {
+        "float32, as the course runs it": partial(network, x, t, c),
+        "channels last": partial(spread, plain, t, c),
+        "and normalisations folded": partial(folded, plain, t, c),
+    }
+    if compute_dtype(CPU) == torch.bfloat16:
+        half = _drawing(network, torch.bfloat16)
+        found["and bfloat16"] = partial(half, plain.bfloat16(), t, c.bfloat16())
+    if compiled:
+        last = list(found)[-1]
+        call = found[last]
+        assert isinstance(call, partial)
+        made = torch.compile(call.func)
+        found["and torch.compile"] = partial(made, *call.args)
+    return found
+
+
+def _loops(model: Model, network: ContextUnet) -> Actions:
+    found: Actions = {
+        "the course's loop": partial(_course, network, BETAS.times(25)),
+    }
+    if importlib.util.find_spec("diffusers") is None:
+        print("diffusers is not installed: its loop is left out\n")
+    else:
+        found["diffusers' loop"] = partial(_diffusers, network, _scheduler())
+    found["ours"] = partial(_ours, model, Sampling(sampler="ddim", steps=25, guidance=1.0))
+    return found
+
+
+def _guided(model: Model) -> Actions:
+    x, sigma = torch.randn(BATCH, 3, 16, 16), torch.full((BATCH,), 2.0)
+    context = torch.from_numpy(CONTEXTS)
+
+    def apart() -> None:
+        model.denoiser(x, sigma, context)
+        model.denoiser(x, sigma, torch.zeros_like(context))
+
+    return {
+        "with and without context, apart": apart,
+        "both in one batch": lambda: Guided(model.denoiser, 2.0)(x, sigma, context),
+    }
+
+
+def _shares(model: Model, rounds: int) -> None:
+    """What is done at every step beside the network, as a share of the step."""
+    assert isinstance(model.denoiser, NoisePrediction)
+    unet, noise = model.denoiser.unet, SampleNoise(KEYS, (3, 16, 16))
+    x, sigma = torch.randn(BATCH, 3, 16, 16), torch.full((BATCH,), 2.0)
+    context, t = torch.from_numpy(CONTEXTS), torch.rand(BATCH)
+    took = _timed(
+        {
+            "step": lambda: model.denoiser(x, sigma, context),
+            "embedding times": lambda: (unet.timeembed1(t), unet.timeembed2(t)),
+            "embedding contexts": lambda: (
+                unet.contextembed1(context.to(unet.dtype)),
+                unet.contextembed2(context.to(unet.dtype)),
+            ),
+            "levels as times": lambda: model.denoiser.time(sigma),
+            "the sampler's arithmetic": lambda: x + 0.3 * (x - x),
+            "noise (ddpm, ddim with eta)": lambda: noise.step(3),
+        },
+        rounds,
+    )
+    print("beside the network, at each step")
+    for name in list(took)[1:]:
+        print(f"  {name:34} {100 * took[name] / took['step']:6.2f} % of an evaluation")
+    print()
+
+
+def _headline(model: Model, network: ContextUnet, flops: int, rate: float, rounds: int) -> None:
+    sampling = Sampling(sampler="dpmpp_2m", steps=12, guidance=1.0)
+    took = _timed(
+        {"course": partial(_course_whole, network), "ours": partial(_ours, model, sampling)}, rounds
+    )
+    course = BATCH / (took["course"] * BETAS.timesteps / COURSE_STEPS)
+    ours = BATCH / took["ours"]
+    reached = 12 * BATCH * flops / took["ours"] / 1e9
+    print(f"the course's 500 steps      {course:8.2f} sprites/s ({COURSE_STEPS} of them timed)")
+    print(f"12 evaluations of ours      {ours:8.2f} sprites/s   x {ours / course:.1f}")
+    print(f"share of the matmul rate    {reached / rate:8.2f}            {reached:.0f} GFLOP/s")
+
+
+def _course(network: ContextUnet, times: list[int]) -> Tensor:
+    """DDIM as the course writes it: a tensor of the time and the coefficients at each step."""
+    alpha_bar = torch.tensor(BETAS.alpha_bar)
+    x, context = torch.randn(BATCH, 3, 16, 16), torch.from_numpy(CONTEXTS)
+    for now, then in pairwise(times):
+        t = torch.tensor([now / BETAS.timesteps])[:, None, None, None]
+        noise = network(x, t, context)
+        a, b = alpha_bar[now], alpha_bar[then]
+        x = b.sqrt() / a.sqrt() * (x - (1 - a).sqrt() * noise) + (1 - b).sqrt() * noise
+    return x
+
+
+def _course_whole(network: ContextUnet) -> Tensor:
+    """The first of the course's 500 steps with its extra noise."""
+    betas = torch.tensor([1 - b / a for a, b in pairwise(BETAS.alpha_bar)])
+    alpha_bar = torch.tensor(BETAS.alpha_bar)
+    x, context = torch.randn(BATCH, 3, 16, 16), torch.from_numpy(CONTEXTS)
+    for now in range(BETAS.timesteps, BETAS.timesteps - COURSE_STEPS, -1):
+        t = torch.tensor([now / BETAS.timesteps])[:, None, None, None]
+        noise, beta = network(x, t, context), betas[now - 1]
+        mean = (x - noise * (beta / (1 - alpha_bar[now]).sqrt())) / (1 - beta).sqrt()
+        x = mean + beta.sqrt() * torch.randn_like(x)
+    return x
+
+
+def _scheduler() -> object:
+    from diffusers import DDIMScheduler
+
+    betas = [1 - b / a for a, b in pairwise(BETAS.alpha_bar)]
+    return DDIMScheduler(
+        num_train_timesteps=BETAS.timesteps, trained_betas=betas, clip_sample=False,
+        timestep_spacing="trailing",
+    )  # fmt: skip
+
+
+def _diffusers(network: ContextUnet, scheduler: object) -> Tensor:
+    """The loop of diffusers' DDIM pipeline, around the same network."""
+    scheduler.set_timesteps(25)
+    x, context = torch.randn(BATCH, 3, 16, 16), torch.from_numpy(CONTEXTS)
+    for t in scheduler.timesteps:
+        noise = network(x, (t + 1)[None] / BETAS.timesteps, context)
+        x = scheduler.step(noise, t, x).prev_sample
+    return x
+
+
+def _ours(model: Model, sampling: Sampling) -> object:
+    return render_tile(model, CONTEXTS, None, KEYS, sampling, lambda _: None, alpha="opaque")
+
+
+def _timed(actions: Actions, rounds: int) -> dict[str, float]:
+    """Each action's fastest round, in seconds."""
+    took = dict.fromkeys(actions, float("inf"))
+    for number in range(rounds + 1):
+        for name, action in actions.items():
+            started = time.perf_counter()
+            action()
+            if number:  # the first warms up
+                took[name] = min(took[name], time.perf_counter() - started)
+    return took
+
+
+def _table(title: str, actions: Actions, rounds: int) -> None:
+    took = _timed(actions, rounds)
+    first = next(iter(took.values()))
+    print(title)
+    for name, seconds in took.items():
+        print(f"  {name:34} {BATCH / seconds:9.1f} sprites/s   x {first / seconds:.2f}")
+    print()
+
+
+def _model(path: Path) -> tuple[Model, ContextUnet]:
+    """The course's network as a file that is loaded as any other, and as the course has it."""
+    spec = ModelSpec(
+        name="course", title="Course", size=16, channels=3, classes=tuple("abcde"), words=(),
+        sigma_min=BETAS.sigma[1], sigma_max=BETAS.sigma[-1], sigma_data=1.0,
+        network="context-unet", unet=describe(CONFIG), flops=1,
+        betas={"timesteps": 500, "start": 1e-4, "end": 0.02},
+        licence="", data="", trained="",
+        defaults={"sampler": "dpmpp_2m", "steps": 12, "guidance": 1.0},
+    )  # fmt: skip
+    denoiser = build(spec)
+    assert isinstance(denoiser, NoisePrediction)
+    save_model(path, spec, denoiser)
+    return load_model(path), denoiser.unet.eval().requires_grad_(False)
+
+
+def _drawing(network: ContextUnet, dtype: torch.dtype) -> ContextUnet:
+    made = copy.deepcopy(network)
+    made.draw_only(CPU, dtype)
+    return made
+
+
+def _flops(network: ContextUnet) -> int:
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 3, 16, 16), torch.ones(1), torch.zeros(1, 5))
+    return int(counter.get_total_flops())
+
+
+def _matmul(rounds: int) -> dict[str, float]:
+    dtypes = {torch.float32, compute_dtype(CPU)}
+    squares = {str(d).removeprefix("torch."): torch.randn(2048, 2048).to(d) for d in dtypes}
+    took = _timed({name: partial(torch.mm, a, a) for name, a in squares.items()}, rounds)
+    return {name: 2 * 2048**3 / seconds / 1e9 for name, seconds in took.items()}
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--compile", action="store_true", help="time torch.compile too")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each table")
+    parser.add_argument("--threads", type=int, help="threads of torch")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

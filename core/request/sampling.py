@@ -1,0 +1,56 @@
+"""How a model is sampled: what a request left out, filled in; and what the model cannot do."""
+
+from core.errors import Fault
+from core.request.spec import MAX_STEPS, Sampling
+from core.weights.spec import ModelSpec
+
+DISCRETE = ("ddpm", "ddim")
+"""The samplers that walk a model's discrete times, if it has them."""
+
+_STEPS = {"ddpm": 500, "ddim": 25}
+
+
+def resolve(asked: Sampling, spec: ModelSpec) -> Sampling:
+    """The sampling without gaps."""
+    defaults = spec.defaults
+    sampler = asked.sampler or defaults.sampler
+    return Sampling(
+        sampler=sampler,
+        steps=asked.steps or _steps(sampler, asked.step_size, spec),
+        step_size=asked.step_size,
+        guidance=defaults.guidance if asked.guidance is None else asked.guidance,
+        eta=(asked.eta or 0.0) if sampler == "ddim" else None,
+        interval=asked.interval,
+    )
+
+
+def faults(asked: Sampling, spec: ModelSpec) -> list[Fault]:
+    """Steps that the model cannot take."""
+    if spec.betas is None:
+        if asked.step_size is None:
+            return []
+        problem = f"the model {spec.name} has no discrete times"
+        return [Fault("sampling.step_size", str(asked.step_size), problem, "Give steps.")]
+    most = spec.betas.timesteps
+    discrete = (asked.sampler or spec.defaults.sampler) in DISCRETE
+    given = {"steps": asked.steps if discrete else None, "step_size": asked.step_size}
+    if asked.step_size and asked.steps not in (None, -(-most // asked.step_size)):
+        return [Fault("sampling.steps", str(asked.steps), "step_size says it already",
+                      "Give one of them.")]  # fmt: skip
+    return [
+        Fault(f"sampling.{name}", str(value), f"the model {spec.name} has {most} times",
+              f"Give 1 to {most}.")
+        for name, value in given.items()
+        if value is not None and value > most
+    ]  # fmt: skip
+
+
+def _steps(sampler: str, step_size: int | None, spec: ModelSpec) -> int:
+    most = spec.betas.timesteps if spec.betas else MAX_STEPS
+    if step_size is not None:
+        return -(-most // step_size)
+    if sampler == spec.defaults.sampler:
+        return spec.defaults.steps
+    if sampler == "ddpm" and spec.betas:
+        return most
+    return min(most, _STEPS.get(sampler, spec.defaults.steps))
