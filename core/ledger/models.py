@@ -3,15 +3,16 @@
 import builtins
 from dataclasses import asdict, dataclass, fields
 
-from sqlalchemy import ColumnElement, insert, or_, select
+from sqlalchemy import ColumnElement, delete, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
-from core.errors import NotFoundError
+from core.errors import ConflictError, NotFoundError
 from core.ledger import schema
 from core.ledger.clock import now
 from core.ledger.engine import Ledger
+from core.ledger.states import TERMINAL
 
-_models = schema.models
+_models, _jobs = schema.models, schema.jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,23 @@ def get(ledger: Ledger, name: str) -> Model:
     found = _select(ledger, or_(_models.c.sha256 == name, _models.c.name == name))
     if not found:
         raise NotFoundError(
-            f"model {name}: there is none.", remedy="`spritemill models` lists them all."
+            f"model {name}: there is none.", remedy="`spritemill models list` lists them all."
         )
     return next((model for model in found if model.sha256 == name), found[0])
+
+
+def remove(ledger: Ledger, sha256: str) -> None:
+    """Forget weights. Gone already is fine. Raises ConflictError while a job needs them."""
+    unfinished = select(_jobs.c.id).where(
+        _jobs.c.weights == sha256, _jobs.c.state.not_in([state.value for state in TERMINAL])
+    )
+    with ledger.write() as connection:
+        if job := connection.execute(unfinished.limit(1)).scalar():
+            raise ConflictError(
+                f"model {sha256[:16]}: job {job} is not over and draws with it.",
+                remedy=f"Wait for it, or first: spritemill cancel {job}",
+            )
+        connection.execute(delete(_models).where(_models.c.sha256 == sha256))
 
 
 def list(ledger: Ledger) -> builtins.list[Model]:  # noqa: A001  # read as models.list

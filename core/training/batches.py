@@ -1,4 +1,7 @@
-"""What a training step sees: sprites and contexts, a function of the seed and the step alone."""
+"""What a training step sees: sprites and contexts, a function of the seed and the step alone.
+
+All of it lies on the device and is drawn there: a step waits for nothing of the host's.
+"""
 
 import math
 from dataclasses import dataclass
@@ -8,71 +11,124 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.sprites.alpha import from_rgba
-from core.training.dataset import Examples
+from core.training import augment
+from core.training.examples import NO_CLASS, Examples
+from core.training.pixels import signal
+from core.training.recipe import Augment
 
 _NOTHING, _CLASS, _CLASS_ALL, _CLASS_SOME = 0.1, 0.4, 0.6, 0.8
 """Chances, cumulative: no context; the class; it with all words, with some; else some words."""
 
 _WORD = 0.6
 _MOST_COUNTED = 1500
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Clean images [B, 4, H, W] in [-1, 1] and contexts [B, K]."""
+    """Clean images [B, C, H, W] in [-1, 1] and contexts [B, K]."""
 
     images: Tensor
     contexts: Tensor
 
 
 class Batches:
-    """Draws batches: classes by the square root of their size, sprites evenly within a class."""
+    """Draws batches: classes by a power of their size (0.5, or 1 for every sprite alike)."""
 
     def __init__(
-        self, examples: Examples, size: int, seed: int, mirrored: frozenset[str] = frozenset()
-    ) -> None:
-        self._examples = examples
-        self._size = size
-        self._seed = seed
-        self._members = [
-            np.flatnonzero(examples.labels == label) for label in range(len(examples.classes))
-        ]
-        counted = [min(len(rows), _MOST_COUNTED) for rows in self._members]
-        self._chances = np.sqrt(counted) / np.sqrt(counted).sum()
-        self._mirrored = np.array([name in mirrored for name in examples.classes])
+        self, examples: Examples, size: int, seed: int, *, varied: Augment | None = None,
+        channels: int = 4, balance: float = 0.5, device: torch.device = _CPU,
+    ) -> None:  # fmt: skip
+        self._size, self._seed, self._channels, self._device = size, seed, channels, device
+        self._varied = varied or Augment()
+        self._classes, self._length = len(examples.classes), examples.context_length
+        kinds, kind, sizes = np.unique(examples.labels, return_inverse=True, return_counts=True)
+        weights = sizes**balance if balance == 1 else np.minimum(sizes, _MOST_COUNTED) ** balance
+        mirrored = [k >= 0 and examples.classes[k] in self._varied.mirrored for k in kinds]
+        self._images = self._put(examples.images)
+        self._labels = self._put(examples.labels)
+        self._cumulative = self._put((weights / weights.sum()).cumsum())
+        self._order = self._put(np.argsort(kind, kind="stable"))
+        self._starts, self._counts = self._put(sizes.cumsum() - sizes), self._put(sizes)
+        self._mirrored = self._put(np.array(mirrored, dtype=bool)[kind])
+        self._room = self._put(augment.room(examples.images))
+        self._words, self._orders = self._put(_padded(examples)), self._put(augment.ORDERS)
+        self._colours = self._put(np.append(augment.colour_words(examples.vocabulary), False))
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
-        draw = np.random.default_rng([self._seed, step])
-        labels = draw.choice(len(self._members), self._size, p=self._chances)
-        rows = np.array([draw.choice(self._members[label]) for label in labels])
-        images = from_rgba(self._examples.images[rows])
-        flipped = self._mirrored[labels] & (draw.random(self._size) < 0.5)
-        images[flipped] = images[flipped, :, :, ::-1]
-        contexts = np.stack([self._context(int(row), draw) for row in rows])
-        tensor = torch.from_numpy(images).contiguous(memory_format=torch.channels_last)
-        return Batch(tensor, torch.from_numpy(contexts))
+        draw = torch.Generator(self._device).manual_seed((self._seed << 33) + 2 * step)
+        which = torch.searchsorted(self._cumulative, self._uniform(draw).double())
+        which = which.clamp(max=len(self._counts) - 1)
+        within = (self._uniform(draw).double() * self._counts[which]).long()
+        rows = self._order[self._starts[which] + within]
+        images, recoloured = self._vary(self._images[rows], rows, draw)
+        return Batch(signal(images, self._channels), self._contexts(rows, recoloured, draw))
 
-    def _context(self, row: int, draw: np.random.Generator) -> NDArray[np.float32]:
-        """A sprite's context, with random parts of what is known of it left out."""
-        chance = draw.random()
-        words = self._examples.words[row]
-        if chance < _CLASS:
-            words = ()
-        elif chance >= _CLASS_ALL:
-            words = tuple(word for word in words if draw.random() < _WORD)
-        named = chance >= _NOTHING and (chance < _CLASS_SOME or not words)
-        return context(self._examples, row, words, named=named)
+    def _vary(self, images: Tensor, rows: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The sprites varied, and which of them have other colours."""
+        images = augment.mirror(images, self._mirrored[rows] & (self._uniform(draw) < 0.5))
+        if self._varied.shift:
+            up, down, left, right = self._room[rows].unbind(1)
+            left, right = torch.minimum(left, right), torch.minimum(left, right)  # it may be turned
+            y, x = ((self._uniform(draw) * 3).long() - 1 for _ in range(2))
+            images = augment.shift(images, y.clamp(-up, down), x.clamp(-left, right))
+        recoloured = self._uniform(draw) < self._varied.recolour
+        if self._varied.recolour:
+            order = (self._uniform(draw) * 5).long().clamp(max=4) + 1
+            images = augment.recolour(images, self._orders[torch.where(recoloured, order, 0)])
+        return images, recoloured
+
+    def _contexts(self, rows: Tensor, recoloured: Tensor, draw: torch.Generator) -> Tensor:
+        """The sprites' contexts [B, K], with random parts of what is known left out."""
+        chance, label, nowhere = self._uniform(draw), self._labels[rows], self._length
+        words, kept = self._words[rows], self._kept(rows, chance, recoloured, draw)
+        named = (chance >= _NOTHING) & ((chance < _CLASS_SOME) | ~kept.any(dim=1))
+        classes = torch.where(named & (label != NO_CLASS), label, nowhere)[:, None]
+        words = torch.where(kept, words + self._classes, nowhere)
+        if self._varied.recolour:
+            told = (recoloured & (chance >= _NOTHING))[:, None]
+            words = torch.cat([words, torch.where(told, nowhere - 1, nowhere)], dim=1)
+            kept = torch.cat([kept, told], dim=1)
+        empty = torch.zeros(len(rows), nowhere + 1, device=self._device)
+        loudness = kept.sum(dim=1, keepdim=True).clamp(min=1).rsqrt()
+        contexts = empty.scatter(1, classes, 1.0) + empty.scatter(1, words, 1.0) * loudness
+        return contexts[:, :nowhere]
+
+    def _kept(
+        self, rows: Tensor, chance: Tensor, recoloured: Tensor, draw: torch.Generator
+    ) -> Tensor:
+        """Which of the sprites' words [B, M] are told."""
+        words = self._words[rows]
+        lucky = torch.rand(words.shape, generator=draw, device=self._device) < _WORD
+        all_of_them = (chance < _CLASS_ALL)[:, None]
+        true = ~(recoloured[:, None] & self._colours[words])
+        there = words < len(self._colours) - 1
+        return there & true & (all_of_them | lucky) & (chance >= _CLASS)[:, None]
+
+    def _uniform(self, draw: torch.Generator) -> Tensor:
+        return torch.rand(self._size, generator=draw, device=self._device)
+
+    def _put(self, array: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
 
 
 def context(
     examples: Examples, row: int, words: tuple[int, ...], *, named: bool
 ) -> NDArray[np.float32]:
     """The context vector [K] of a sprite with these words, and its class if it is `named`."""
-    vector = np.zeros(len(examples.classes) + len(examples.vocabulary), dtype=np.float32)
-    if named:
+    vector = np.zeros(examples.context_length, dtype=np.float32)
+    if named and examples.labels[row] != NO_CLASS:
         vector[examples.labels[row]] = 1
     if words:
         vector[len(examples.classes) + np.array(words)] = 1 / math.sqrt(len(words))
     return vector
+
+
+def _padded(examples: Examples) -> NDArray[np.int64]:
+    """Each sprite's words, [N, M], filled up with one past the last word."""
+    longest = max((len(words) for words in examples.words), default=0)
+    table = np.full((len(examples.words), longest), len(examples.vocabulary), dtype=np.int64)
+    for row, words in enumerate(examples.words):
+        table[row, : len(words)] = words
+    return table

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,29 +11,48 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from core.diffusion.unet import Preconditioned
+from core.diffusion.model import Trainable
 from core.errors import CorruptError
 from core.training.ema import Ema
 
-_KEY = "progress"
+PROGRESS, NAMES = "progress", "names"
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run has come: steps made, seconds trained, and what it is trained on."""
+    """How far a run has come: steps made, seconds trained, and what it is trained on.
+
+    `earlier` are the images that the weights had seen before it.
+    """
 
     step: int
     seconds: float
     digest: str
+    earlier: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a checkpoint's file holds; `names` are its classes and words."""
+
+    progress: Progress
+    names: tuple[str, ...]
+    tensors: Mapping[str, Tensor]
+
+    def under(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin so, without that."""
+        return {
+            name.removeprefix(prefix): value
+            for name, value in self.tensors.items()
+            if name.startswith(prefix)
+        }
 
 
 def save(
-    path: Path,
-    denoiser: Preconditioned,
-    ema: Ema,
-    optimizer: torch.optim.AdamW,
-    progress: Progress,
-) -> None:
+    path: Path, denoiser: Trainable, ema: Ema, optimizer: torch.optim.AdamW, progress: Progress,
+    names: Sequence[str],
+) -> None:  # fmt: skip
     """Write a checkpoint so that a kill at any moment leaves the old one or the new one."""
     tensors = {f"net.{name}": value for name, value in denoiser.state_dict().items()}
     tensors |= {f"ema.{name}": value for name, value in ema.denoiser.state_dict().items()}
@@ -41,40 +61,54 @@ def save(
             tensors[f"adam.{key}.{name}"] = value
     plain = {name: value.contiguous() for name, value in tensors.items()}
     partial = path.with_name(path.name + ".part")
-    save_file(plain, partial, metadata={_KEY: json.dumps(asdict(progress))})
+    told = {PROGRESS: json.dumps(asdict(progress)), NAMES: json.dumps(names)}
+    save_file(plain, partial, metadata=told)
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
 
 
-def load(
-    path: Path, denoiser: Preconditioned, ema: Ema, optimizer: torch.optim.AdamW, digest: str
-) -> Progress:
-    """Put a checkpoint into a fresh run on the data of `digest`. Raises CorruptError."""
+def read(path: Path) -> Saved:
+    """What a checkpoint holds. Raises CorruptError."""
     try:
         with safe_open(path, framework="pt") as file:
-            progress = Progress(**json.loads(file.metadata()[_KEY]))
-            if progress.digest != digest:
-                raise ValueError("it was trained on other data, or otherwise")  # noqa: TRY301  # told below
+            told = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
-        denoiser.load_state_dict(_under(tensors, "net."))
-        ema.denoiser.load_state_dict(_under(tensors, "ema."))
-    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise CorruptError(
-            f"{path} is no checkpoint of this run: {error}.",
-            remedy="Remove it to start anew, or give the run's own folder.",
-        ) from error
-    for name, parameter in denoiser.named_parameters():
-        for key in ("step", "exp_avg", "exp_avg_sq"):
-            value = tensors[f"adam.{key}.{name}"]
-            like = parameter.stride() if value.shape == parameter.shape else value.stride()
-            optimizer.state[parameter][key] = torch.empty_strided(value.shape, like).copy_(value)
-    return progress
+        names = tuple(json.loads(told[NAMES]))
+        return Saved(Progress(**json.loads(told[PROGRESS])), names, tensors)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise refused(path, error) from error
 
 
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
+def load(
+    path: Path, denoiser: Trainable, ema: Ema, optimizer: torch.optim.AdamW, digest: str
+) -> Progress:
+    """Put a checkpoint into a fresh run on the data of `digest`. Raises CorruptError."""
+    saved = read(path)
+    if saved.progress.digest != digest:
+        raise refused(path, "it was trained on other data, or otherwise")
+    try:
+        denoiser.load_state_dict(saved.under("net."))
+        ema.denoiser.load_state_dict(saved.under("ema."))
+        moments = {key: saved.under(f"adam.{key}.") for key in _MOMENTS}
+        for name, parameter in denoiser.named_parameters():
+            optimizer.state[parameter] = {
+                key: placed(moments[key][name], parameter) for key in _MOMENTS
+            }
+    except (RuntimeError, KeyError) as error:
+        raise refused(path, error) from error
+    return saved.progress
+
+
+def placed(value: Tensor, parameter: Tensor) -> Tensor:
+    """A moment of a parameter where that lies, and in memory as that is."""
+    if value.shape != parameter.shape:
+        return value.to(parameter.device)
+    return torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(value)
+
+
+def refused(path: Path, why: object) -> CorruptError:
+    return CorruptError(
+        f"{path} is no checkpoint of this run: {why}.",
+        remedy="Begin from it with --from, or train into another folder.",
+    )

@@ -1,105 +1,100 @@
 """The training loop: steps until the budget is spent, the same after a kill as without one."""
 
 import hashlib
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 
 import torch
 
-from core.diffusion.unet import Preconditioned, UNetConfig
+from core.diffusion.model import Trainable
 from core.training import checkpoint
 from core.training.batches import Batches
 from core.training.checkpoint import Progress
-from core.training.dataset import Examples
 from core.training.ema import Ema
-from core.training.loss import denoising_loss
+from core.training.examples import Examples
+from core.training.loss import loss_of
+from core.training.recipe import Augment
+from core.training.regime import Budget, Regime
 
 _CLIP = 1.0
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """When to stop: whichever of the two is spent first."""
+class Machine:
+    """Where and how the arithmetic is done: in bfloat16 with `mixed`, by `compiled` kernels."""
 
-    images: float = math.inf
-    seconds: float = math.inf
-
-    def spent(self, images: int, seconds: float) -> float:
-        """The share of the budget that is used, 0 to 1."""
-        return min(1.0, max(images / self.images, seconds / self.seconds))
-
-
-@dataclass(frozen=True, slots=True)
-class Regime:
-    """How to learn."""
-
-    batch: int = 32
-    rate: float = 7e-4
-    warm_up: int = 300
-    decay_from: float = 0.4
-    weight_decay: float = 1e-2
-    seed: int = 0
-
-    def rate_at(self, step: int, spent: float) -> float:
-        """The learning rate: a ramp, a plateau, then half a cosine to 0 where the budget ends."""
-        ramp = self.rate * min(1.0, (step + 1) / self.warm_up)
-        if spent < self.decay_from:
-            return ramp
-        down = (spent - self.decay_from) / (1 - self.decay_from)
-        return ramp * 0.5 * (1 + math.cos(math.pi * down))
+    device: torch.device = _CPU
+    mixed: bool = False
+    compiled: bool = False
 
 
 class Run:
     """A training run: the network, its average, the optimizer, and how far they have come."""
 
     def __init__(
-        self, examples: Examples, config: UNetConfig, sigma_data: float, regime: Regime,
-        mirrored: frozenset[str] = frozenset(),
+        self, examples: Examples, denoiser: Trainable, regime: Regime, *, channels: int = 4,
+        varied: Augment | None = None, machine: Machine | None = None,
     ) -> None:  # fmt: skip
-        torch.manual_seed(regime.seed)
-        self.denoiser = Preconditioned(config, sigma_data).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.machine = machine or Machine()
+        device, varied = self.machine.device, varied or Augment()
+        self.denoiser = denoiser.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = Ema(self.denoiser)
         self.regime = regime
-        self.batches = Batches(examples, regime.batch, regime.seed, mirrored)
+        self.names = (*examples.classes, *examples.vocabulary)
+        self.batches = Batches(
+            examples, regime.batch, regime.seed, varied=varied, channels=channels,
+            balance=regime.balance, device=device,
+        )  # fmt: skip
         self.optimizer = torch.optim.AdamW(
-            self.denoiser.parameters(), lr=regime.rate, betas=(0.9, 0.99),
+            self.denoiser.parameters(), lr=regime.rate, betas=regime.betas,
             weight_decay=regime.weight_decay, fused=True,
         )  # fmt: skip
-        self.progress = Progress(0, 0.0, _digest(examples, regime))
+        self.progress = Progress(0, 0.0, _digest(examples, regime, channels, varied))
+        self._loss = loss_of(self.denoiser, device)
+        self._losses = torch.zeros(2, device=device)  # their sum and number since last asked
+        self._generator = torch.Generator(device)
+        if self.machine.compiled:
+            self.denoiser.unet.compile(dynamic=False)
 
     @property
     def images(self) -> int:
-        """How many images have been seen."""
+        """How many images this run has seen."""
         return self.progress.step * self.regime.batch
 
-    def train(self, budget: Budget, on_step: Callable[[float], None]) -> None:
-        """Step until the budget is spent; `on_step` gets each step's loss and may raise to stop."""
+    @property
+    def all_images(self) -> int:
+        """How many images the weights have seen, those before this run too."""
+        return self.images + self.progress.earlier
+
+    def train(
+        self, budget: Budget, on_step: Callable[[], None] = lambda: None, stop: Event | None = None
+    ) -> bool:
+        """Step until the budget is spent, or `stop` is set: then False."""
         before, started = self.progress.seconds, time.monotonic()
         while (spent := budget.spent(self.images, self.progress.seconds)) < 1:
-            loss = self._step(spent)
+            if stop and stop.is_set():
+                return False
+            self._step(spent)
             seconds = before + time.monotonic() - started
-            self.progress = Progress(self.progress.step + 1, seconds, self.progress.digest)
-            on_step(loss)
+            self.progress = replace(self.progress, step=self.progress.step + 1, seconds=seconds)
+            on_step()
+        return True
 
-    def _step(self, spent: float) -> float:
-        step = self.progress.step
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.regime.rate_at(step, spent)
-        generator = torch.Generator().manual_seed(self.regime.seed * 2**32 + step)
-        loss = denoising_loss(self.denoiser, self.batches.batch(step), generator)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        torch.nn.utils.clip_grad_norm_(self.denoiser.parameters(), _CLIP)
-        self.optimizer.step()
-        self.ema.update(self.denoiser, step + 1)
-        return float(loss.detach())
+    def mean_loss(self) -> float | None:
+        """The mean loss of the steps since this was last asked, if any; waits for the device."""
+        total, count = self._losses.tolist()
+        self._losses.zero_()
+        return float(total / count) if count else None
 
     def save(self, path: Path) -> None:
         """Write the checkpoint."""
-        checkpoint.save(path, self.denoiser, self.ema, self.optimizer, self.progress)
+        checkpoint.save(
+            path, self.denoiser, self.ema, self.optimizer, self.progress, self.names
+        )  # fmt: skip
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint of a run on the same data. Raises CorruptError."""
@@ -108,9 +103,27 @@ class Run:
             path, self.denoiser, self.ema, self.optimizer, digest=wanted
         )
 
+    def _step(self, spent: float) -> None:
+        step, regime = self.progress.step, self.regime
+        for group in self.optimizer.param_groups:
+            group["lr"] = regime.rate_at(step, spent)
+        batch = self.batches.batch(step)
+        self._generator.manual_seed((regime.seed << 33) + 2 * step + 1)
+        with torch.autocast(self.machine.device.type, torch.bfloat16, enabled=self.machine.mixed):
+            loss = self._loss(batch, self._generator)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        torch.nn.utils.clip_grad_norm_(self.denoiser.parameters(), _CLIP)
+        self.optimizer.step()
+        self.ema.update(self.denoiser, step + 1 + self.progress.earlier / regime.batch)
+        self._losses[0] += loss.detach()
+        self._losses[1] += 1
 
-def _digest(examples: Examples, regime: Regime) -> str:
+
+def _digest(examples: Examples, regime: Regime, channels: int, varied: Augment) -> str:
     """Names what is learnt and how: a checkpoint of anything else must not be gone on from."""
     known = hashlib.sha256(examples.images.tobytes())
-    known.update(repr((examples.classes, examples.vocabulary, regime)).encode())
+    known.update(examples.labels.tobytes())
+    how = (examples.classes, examples.vocabulary, examples.words, regime, channels)
+    known.update(repr((*how, sorted(varied.mirrored), varied.shift, varied.recolour)).encode())
     return known.hexdigest()

@@ -13,19 +13,30 @@ _MIRRORED = "floor wall effect animal monster undead demon statue altar gateway"
 
 
 @dataclass(frozen=True, slots=True)
+class Augment:
+    """How sprites are varied: which classes are `mirrored` half of the time, whether they are
+    moved by a pixel where there is room, the share whose red, green and blue change places.
+    """
+
+    mirrored: frozenset[str] = frozenset()
+    shift: bool = False
+    recolour: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """What to take from a collection: the `classes` with their categories, and how.
 
     `items` are the classes whose sprites must fill the picture (`least_extent` pixels wide or
-    high, `least_pixels` in all), `mirrored` those that may be flipped. `dolls` sprites of the class
-    `doll_class` are composed from layers.
+    high, `least_pixels` in all). `dolls` sprites of the class `doll_class` are composed from
+    layers.
     """
 
     classes: Mapping[str, tuple[str, ...]]
     size: int = 32
     stop_words: frozenset[str] = frozenset()
     items: frozenset[str] = frozenset()
-    mirrored: frozenset[str] = frozenset()
+    varied: Augment = Augment()
     least_pixels: int = 40
     least_item_pixels: int = 60
     least_extent: int = 17
@@ -33,11 +44,6 @@ class Recipe:
     doll_class: str = ""
     dolls: int = 0
     least_doll_uses: int = 40
-
-
-def plain(categories: list[str], size: int) -> Recipe:
-    """Every category as a class."""
-    return Recipe(classes={name.rpartition("/")[2]: (name,) for name in categories}, size=size)
 
 
 DUNGEON = Recipe(
@@ -67,7 +73,7 @@ DUNGEON = Recipe(
     ),
     stop_words=frozenset(_STOP.split()),
     items=frozenset(_ITEMS.split()),
-    mirrored=frozenset(_MIRRORED.split()),
+    varied=Augment(frozenset(_MIRRORED.split()), shift=True, recolour=0.1),
     doll_class="hero",
     dolls=6000,
 )

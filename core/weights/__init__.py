@@ -10,7 +10,15 @@ from pydantic import ValidationError
 from core.errors import ModelError
 from core.weights.spec import ModelSpec, SamplingDefaults
 
-__all__ = ["METADATA_KEY", "ModelSpec", "SamplingDefaults", "bundled", "read_spec", "sha256"]
+__all__ = [
+    "METADATA_KEY",
+    "ModelSpec",
+    "SamplingDefaults",
+    "bundled",
+    "judges",
+    "read_spec",
+    "sha256",
+]
 
 METADATA_KEY = "spritemill"
 _BUNDLED = "dungeon-32.safetensors"
@@ -20,6 +28,12 @@ _MOST_HEADER = 10 * 2**20
 def bundled() -> Path:
     """The model that comes with Spritemill."""
     return Path(__file__).with_name(_BUNDLED)
+
+
+def judges() -> tuple[Path, ...]:
+    """What quality control by encoder looks with: classifier, and prints of training sprites."""
+    names = ("encoder-32.safetensors", "neighbours-32.safetensors")
+    return tuple(Path(__file__).with_name(name) for name in names)
 
 
 def sha256(path: Path) -> str:
@@ -39,8 +53,10 @@ def read_spec(path: Path) -> ModelSpec:
             f"{path} cannot be read: {error.strerror}.", remedy="Give a model's file."
         ) from error
     except (ValueError, KeyError, TypeError, ValidationError) as error:
+        lacks = isinstance(error, KeyError)
+        problem = "its header does not describe one" if lacks else str(error)
         raise ModelError(
-            f"{path.name} is not a Spritemill model: {error}.",
+            f"{path.name} is not a Spritemill model: {problem}.",
             remedy="Give a file that `spritemill train` has written.",
         ) from error
 

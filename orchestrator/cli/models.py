@@ -1,10 +1,10 @@
-"""Commands about models: list, show."""
+"""Commands about models: list, show, add, remove."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.errors import NotFoundError
 from orchestrator.cli.console import columns, fields
 from orchestrator.cli.session import session
 
@@ -44,11 +44,7 @@ def show(
     """
     call = session(context)
     with call.service() as service:
-        found = next((model for model in service.models() if model.spec.name == name), None)
-    if found is None:
-        raise NotFoundError(
-            f"model = {name}: there is none.", remedy="`spritemill models list` lists them."
-        )
+        found = service.model(name)
     spec = found.spec
     call.console.answer(
         _document(found),
@@ -66,6 +62,42 @@ def show(
         ),
         brief=" ".join(spec.classes),
     )
+
+
+@group.command()
+def add(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Weights that train has written.")],
+    name: Annotated[str, typer.Option(help="Another name than the file says.")] = "",
+) -> None:
+    """Register a model, so that requests may name it and all workers find it.
+
+    $ spritemill models add run/model.safetensors --name forest-32
+    """
+    call = session(context)
+    with call.service() as service:
+        added = service.add_model(file, name)
+    call.console.answer(
+        _document(added),
+        f"{added.spec.name} is registered: requests may say `model: {added.spec.name}`.",
+        f"weights {added.weights}",
+        brief=added.weights,
+    )
+
+
+@group.command()
+def remove(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The model, or its hash.")],
+) -> None:
+    """Forget a registered model; not while a job that is not over draws with it.
+
+    $ spritemill models remove forest-32
+    """
+    call = session(context)
+    with call.service() as service:
+        removed = service.remove_model(name)
+    call.console.answer(_document(removed), f"Removed {removed.spec.name}.", brief=removed.weights)
 
 
 def _row(model: "Model") -> tuple[str, ...]:

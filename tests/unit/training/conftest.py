@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.training.dataset import Examples, read
-from core.training.recipe import Recipe
+from core.training.dataset import read
+from core.training.examples import Examples
+from core.training.recipe import Augment, Recipe
 
 SIZE = 16
 RECIPE = Recipe(
     classes={"potion": ("item/potion",), "sword": ("item/sword", "item/blade")},
     size=SIZE, stop_words=frozenset({"old"}), items=frozenset({"potion"}),
-    mirrored=frozenset({"sword"}), doll_class="hero", dolls=10, least_doll_uses=3,
+    varied=Augment(frozenset({"sword"})), doll_class="hero", dolls=10, least_doll_uses=3,
     least_item_pixels=20, least_extent=8,
 )  # fmt: skip
 SPRITES = [

@@ -1,12 +1,15 @@
 """What a training step sees."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
 
+from core.training.augment import COLOURS, RECOLOURED, with_word
 from core.training.batches import Batches
-from core.training.dataset import Examples
+from core.training.examples import NO_CLASS, Examples
+from core.training.recipe import Augment
 
 
 def test_a_step_always_sees_the_same_batch(examples: Examples) -> None:
@@ -46,9 +49,61 @@ def test_rare_classes_are_seen_more_often_than_their_share(examples: Examples) -
 
 def test_only_mirrored_classes_are_flipped(examples: Examples) -> None:
     whole = Batches(examples, 300, seed=0)
-    flips = Batches(examples, 300, seed=0, mirrored=frozenset(examples.classes))
+    flips = Batches(examples, 300, seed=0, varied=Augment(frozenset(examples.classes)))
     before, after = whole.batch(0).images, flips.batch(0).images
     same = (before == after).flatten(1).all(1)
     turned = (before == after.flip(3)).flatten(1).all(1)
     assert bool((same | turned).all())
     assert 100 < int(same.sum()) < 200
+
+
+def test_every_sprite_alike_when_classes_do_not_count(examples: Examples) -> None:
+    contexts = Batches(examples, 6000, seed=0, balance=1.0).batch(0).contexts
+    named = contexts[:, :3].sum(dim=0)
+    shares = np.bincount(examples.labels) / len(examples.labels)
+    np.testing.assert_allclose((named / named.sum()).numpy(), shares, atol=0.03)
+
+
+def test_moved_sprites_lose_nothing(examples: Examples) -> None:
+    images = examples.images.copy()
+    images[:, 0] = images[:, -1] = images[:, :, 0] = images[:, :, -1] = 0
+    clear = replace(examples, images=images)
+    mirrored = frozenset(clear.classes)
+    batches = Batches(clear, 200, seed=0, varied=Augment(mirrored, shift=True), balance=1.0)
+    sums = batches.batch(0).images.sum(dim=(1, 2, 3))
+    whole = Batches(clear, 4000, seed=1, balance=1.0).batch(0).images
+    known = whole.sum(dim=(1, 2, 3))
+    assert bool((sums[:, None] - known).abs().min(dim=1).values.lt(1e-2).all())
+    edges = batches.batch(0).images[:, 3, 0].amax(dim=1)
+    assert 20 < int((edges > 0).sum()) < 120  # a third is moved up
+
+
+def test_opaque_sprites_are_not_moved(examples: Examples) -> None:
+    still, moved = (
+        Batches(examples, 50, seed=0, varied=Augment(shift=shift)).batch(0).images
+        for shift in (False, True)
+    )
+    assert torch.equal(still, moved)
+
+
+def test_recoloured_sprites_say_so_and_name_no_colour(examples: Examples) -> None:
+    told = with_word(examples)
+    batch = Batches(told, 3000, seed=0, varied=Augment(recolour=0.5)).batch(0)
+    flag = batch.contexts[:, -1] > 0
+    assert told.vocabulary[-1] == RECOLOURED
+    assert 0.4 < float(flag.float().mean()) < 0.5  # a tenth is told nothing
+    start = len(told.classes)
+    colours = [start + i for i, word in enumerate(told.vocabulary) if word in COLOURS]
+    assert colours
+    assert not bool(batch.contexts[flag][:, colours].any())
+    assert bool(batch.contexts[~flag][:, colours].any())
+
+
+def test_sprites_without_class_or_words_have_empty_contexts(examples: Examples) -> None:
+    bare = replace(
+        examples, labels=np.full(len(examples.labels), NO_CLASS), classes=(), vocabulary=(),
+        words=((),) * len(examples.words),
+    )  # fmt: skip
+    batch = Batches(bare, 8, seed=0, channels=1).batch(0)
+    assert batch.contexts.shape == (8, 0)
+    assert batch.images.shape == (8, 1, 16, 16)

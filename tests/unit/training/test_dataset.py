@@ -1,6 +1,5 @@
 """What is read from a folder of sprites, and how it is cut."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +7,9 @@ import pytest
 from PIL import Image
 
 from core.errors import UsageError
-from core.training.dataset import Examples, categories, near_duplicates, read, split
-from core.training.recipe import DUNGEON, plain
+from core.training.dataset import read
+from core.training.examples import Examples
+from core.training.recipe import DUNGEON
 
 from .conftest import RECIPE, SIZE, write
 
@@ -49,41 +49,6 @@ def test_sprites_of_another_size_and_slight_ones_are_left_out(folder: Path) -> N
     assert np.bincount(read(folder, RECIPE).labels).tolist() == [10, 6, 4]
 
 
-def test_without_a_recipe_every_category_is_a_class(folder: Path) -> None:
-    found = read(folder, plain(categories(folder), SIZE))
-    assert found.classes == ("base", "blade", "body", "junk", "potion", "sword")
-    assert not found.composed.any()
-
-
-def test_near_duplicates_are_grouped_across_chains(examples: Examples) -> None:
-    images = examples.images[:6].copy()
-    images[3] = images[0]
-    images[3, 0, 0, 0] ^= 1
-    images[5] = images[3]
-    images[5, 1, 1, 1] ^= 2
-    groups = near_duplicates(images, skip=np.zeros(6, dtype=bool))
-    assert sorted(map(sorted, groups)) == [[0, 3, 5], [1], [2], [4]]
-
-
-def test_split_keeps_near_duplicates_on_one_side_and_loses_nothing(examples: Examples) -> None:
-    images = examples.images.copy()
-    images[1] = images[0]
-    twins = replace(examples, images=images)
-    twin = images[0].tobytes()
-    for seed in range(20):
-        learnt, tested = split(twins, 0.2, seed)
-        assert len(learnt.images) + len(tested.images) == len(images)
-        assert not tested.composed.any()
-        assert 4 <= len(tested.images) <= 5
-        sides = [sum(image.tobytes() == twin for image in side.images) for side in (learnt, tested)]
-        assert sorted(sides) == [0, 2]
-
-
-def test_split_can_hold_nothing_out(examples: Examples) -> None:
-    learnt, tested = split(examples, 0.0)
-    assert (len(learnt.images), len(tested.images)) == (len(examples.images), 0)
-
-
 def test_a_folder_without_a_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"metadata\.csv"):
         read(tmp_path, RECIPE)
@@ -91,7 +56,7 @@ def test_a_folder_without_a_table_is_refused(tmp_path: Path) -> None:
 
 def test_a_table_without_the_columns_is_refused(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("name\nx\n")
-    with pytest.raises(UsageError, match="file_name, category and caption"):
+    with pytest.raises(UsageError, match="file_name, category, caption"):
         read(tmp_path, RECIPE)
 
 
@@ -116,7 +81,7 @@ def test_a_folder_with_nothing_to_learn_is_refused(tmp_path: Path) -> None:
 def test_the_bundled_recipe_names_no_category_twice() -> None:
     named = [category for many in DUNGEON.classes.values() for category in many]
     assert len(named) == len(set(named))
-    assert DUNGEON.items | DUNGEON.mirrored <= set(DUNGEON.classes)
+    assert DUNGEON.items | DUNGEON.varied.mirrored <= set(DUNGEON.classes)
 
 
 def test_layers_without_a_base_make_no_character(tmp_path: Path) -> None:

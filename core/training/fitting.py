@@ -1,0 +1,59 @@
+"""Pictures of any size and mode as RGBA squares of one size, their pixels never blurred."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from core.errors import UsageError
+
+SUFFIXES = frozenset((".png", ".gif", ".webp", ".bmp", ".jpg", ".jpeg"))
+_MOST_PIXELS = 2**26
+
+
+def load(path: Path) -> NDArray[np.uint8]:
+    """The pixels [H, W, 4] of a picture of any mode: the first frame. Raises UsageError."""
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                raise UsageError(f"{path}: {image.width} x {image.height} pixels are no sprite.")
+            return np.asarray(image.convert("RGBA"))
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
+        raise UsageError(f"{path} is no picture that can be read: {error}.") from error
+
+
+def fit(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The picture [H, W, 4] in a square [size, size, 4].
+
+    A larger one is reduced to `size`, taking every n-th pixel; a smaller one enlarged by the
+    largest whole factor that fits. Then it is centred: on clear pixels, or, if all of its own are
+    opaque, on the colour of its upper left one.
+    """
+    longest = max(image.shape[:2])
+    if longest > size:
+        image = _reduced(image, size)
+    elif longest * 2 <= size:
+        image = image.repeat(size // longest, axis=0).repeat(size // longest, axis=1)
+    height, width = image.shape[:2]
+    if (height, width) == (size, size):
+        return image
+    ground = image[0, 0] if image[..., 3].all() else np.zeros(4, dtype=np.uint8)
+    square = np.empty((size, size, 4), dtype=np.uint8)
+    square[:] = ground
+    top, left = (size - height) // 2, (size - width) // 2
+    square[top : top + height, left : left + width] = image
+    return square
+
+
+def _reduced(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    scale = max(height, width) / size
+    ys, xs = (_middles(length, scale) for length in (height, width))
+    return image[ys][:, xs]
+
+
+def _middles(length: int, scale: float) -> NDArray[np.int64]:
+    """The pixel in the middle of each of the parts that are `scale` long."""
+    count = max(1, round(length / scale))
+    return np.minimum(((np.arange(count) + 0.5) * length / count).astype(np.int64), length - 1)

@@ -1,0 +1,59 @@
+"""A run's losses, as a file and as a picture."""
+
+from pathlib import Path
+
+import numpy as np
+
+from core.training import noising, plot
+from core.training.examples import Examples
+from core.training.history import History, Moment
+
+MOMENTS = [Moment(50 * i, 1600 * i, 2.5 * i, 1e-3, 1 / i) for i in range(1, 6)]
+
+
+def test_a_resumed_run_goes_on_where_its_checkpoint_is(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    first = History(path)
+    for moment in MOMENTS:
+        first.add(moment)
+    again = History(path, step=150)
+    assert again.moments == MOMENTS[:3]
+    again.add(Moment(200, 6400, 9.0, 1e-3, 0.2, 0.3))
+    assert History(path, step=10**9).moments == [
+        *MOMENTS[:3],
+        Moment(200, 6400, 9.0, 1e-3, 0.2, 0.3),
+    ]
+    assert path.read_text().splitlines()[0] == "step,images,seconds,rate,loss,validation_loss"
+
+
+def test_a_line_that_a_kill_has_torn_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    history = History(path)
+    for moment in MOMENTS:
+        history.add(moment)
+    path.write_text(path.read_text()[:-4])
+    assert History(path, step=10**9).moments == MOMENTS[:4]
+
+
+def test_a_new_run_forgets_what_was_there(tmp_path: Path) -> None:
+    History(tmp_path / "history.csv").add(MOMENTS[0])
+    assert History(tmp_path / "history.csv").moments == []
+
+
+def test_the_plot_shows_both_losses() -> None:
+    empty = np.asarray(plot.draw("run", []))
+    one = np.asarray(plot.draw("run", MOMENTS[:1]))
+    tested = [Moment(300, 9600, 20.0, 1e-3, 0.1, 0.2), Moment(350, 9900, 20.0, 1e-3, 0.1, 0.21)]
+    both = np.asarray(plot.draw("run", [*MOMENTS, *tested]))
+    for colour, least in (((52, 101, 164), 300), ((204, 88, 3), 40)):
+        assert (both == colour).all(axis=-1).sum() > least + (empty == colour).all(axis=-1).sum()
+    assert (one != empty).any()
+
+
+def test_noise_grows_until_nothing_else_is_left(examples: Examples) -> None:
+    sheet = np.asarray(noising.draw("noise", examples, 4, [0.1, 40.0]))
+    again = np.asarray(noising.draw("noise", examples, 4, [0.1, 40.0]))
+    grey = np.asarray(noising.draw("noise", examples, 1, [0.1, 40.0]))
+    assert np.array_equal(sheet, again)
+    assert sheet.shape == grey.shape
+    assert sheet.shape[0] > 6 * 96
