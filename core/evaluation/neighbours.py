@@ -1,0 +1,106 @@
+"""The training sprite that is nearest to a sprite, found by a coarse print of its pixels."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from core.errors import ModelError, UsageError
+
+COARSE = 8
+"""With prints of 8 x 8 x 4 bytes every sum below is a whole number under 2^24: exact anywhere."""
+
+_BLOCK = 1024
+_KEY = "spritemill-neighbours"
+_BUNDLED = Path(__file__).parents[1] / "weights" / "neighbours-32.safetensors"
+
+
+class Neighbours:
+    """Prints [N, S, S, 4] of training sprites with their `names` and `classes`, not the sprites."""
+
+    def __init__(
+        self, prints: NDArray[np.uint8], names: Sequence[str], classes: Sequence[str]
+    ) -> None:
+        self.names = tuple(names)
+        self.classes = tuple(classes)
+        self.prints = prints
+        self._flat = prints.reshape(len(prints), -1).astype(np.float32)
+        self._squares = _squares(self._flat)
+
+    def nearest(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """How far the nearest training sprite is from each of images [N, H, W, 4], and its place.
+
+        The distance is the root mean square over the print's pixels and channels, in 1/255; of a
+        sprite and its mirror image the nearer counts. Raises UsageError for a size that prints
+        cannot divide.
+        """
+        straight = prints(images, self.prints.shape[1]).astype(np.float32)
+        least = np.full(len(images), np.inf)
+        where = np.zeros(len(images), dtype=np.int64)
+        for view in (straight, straight[:, :, ::-1]):
+            for rows, squared in self._distances(view.reshape(-1, self._flat.shape[1])):
+                nearest = squared.argmin(axis=1)
+                found = squared[np.arange(len(squared)), nearest]
+                nearer = found < least[rows]
+                where[rows] = np.where(nearer, nearest, where[rows])
+                least[rows] = np.where(nearer, found, least[rows])
+        mean = np.maximum(least, 0) / self._flat.shape[1]
+        return np.sqrt(mean).astype(np.float32), where
+
+    def _distances(self, flat: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """Squared distances to every print, a block of rows at a time."""
+        for start in range(0, len(flat), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            products = (flat[rows] @ self._flat.T).astype(np.float64)
+            yield rows, _squares(flat[rows])[:, None] + self._squares - 2 * products
+
+
+def prints(images: NDArray[np.uint8], side: int = COARSE) -> NDArray[np.uint8]:
+    """Premultiplied means [N, side, side, 4] over equal blocks of sprites [N, H, W, 4]."""
+    count, height, width = images.shape[:3]
+    if height % side or width % side:
+        raise UsageError(
+            f"sprites of {width} x {height} pixels: prints need a multiple of {side} each way."
+        )
+    whole = images.astype(np.uint32)
+    whole[..., :3] *= whole[..., 3:]
+    whole[..., 3] *= 255
+    blocks = whole.reshape(count, side, height // side, side, width // side, 4).sum(axis=(2, 4))
+    area = (height // side) * (width // side) * 255
+    means: NDArray[np.uint8] = ((blocks + area // 2) // area).astype(np.uint8)
+    return means
+
+
+def bundled_neighbours() -> Neighbours:
+    """The prints of the sprites that the bundled model was trained on."""
+    return load_neighbours(_BUNDLED)
+
+
+def load_neighbours(path: Path) -> Neighbours:
+    """Raises ModelError."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            told = json.loads((file.metadata() or {})[_KEY])
+            return Neighbours(file.get_tensor("prints"), told["names"], told["classes"])
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"{path} holds no prints of training sprites: {error}.",
+            remedy="Install Spritemill again.",
+        ) from error
+
+
+def save_neighbours(path: Path, neighbours: Neighbours) -> None:
+    told = json.dumps({"names": neighbours.names, "classes": neighbours.classes})
+    partial = path.with_name(path.name + ".part")
+    save_file({"prints": neighbours.prints}, partial, metadata={_KEY: told})
+    partial.chmod(0o644)  # safetensors lets nobody else read what it writes
+    partial.replace(path)
+
+
+def _squares(flat: NDArray[np.float32]) -> NDArray[np.float64]:
+    squares: NDArray[np.float64] = np.einsum("ij,ij->i", flat, flat).astype(np.float64)
+    return squares

@@ -1,0 +1,93 @@
+"""Real sprites to compare with: those a model learnt from, and those it never saw."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from core.evaluation.encoder import SIZE
+from core.evaluation.neighbours import Neighbours, prints
+from core.evaluation.options import RecipeName
+from core.training import sources
+from core.training.dataset import TABLE, read
+from core.training.examples import Examples
+from core.training.fitting import load
+from core.training.recipe import DUNGEON, Recipe
+from core.training.split import split
+
+UNSEEN = 0.1
+"""The share of the collection that the bundled encoder was not trained on.
+
+With the same seed, a model's smaller share lies within it.
+"""
+
+
+def parts(
+    folder: Path, recipe: Recipe | None, share: float, seed: int = 0
+) -> tuple[Examples, Examples]:
+    """The sprites to learn from, and about `share` of them that are held out. Raises UsageError.
+
+    Without a recipe it is any folder that can be trained on. Composed sprites are never held out by
+    the split: as many new ones, composed with another seed and equal to none that is learnt from,
+    stand for them. Their words are left out.
+    """
+    if recipe is None:
+        return split(sources.read(folder, SIZE), share, seed)
+    learnt, held = split(read(folder, recipe, seed), share, seed)
+    count = int(share * learnt.composed.sum())
+    return learnt, joined(held, _composed(folder, recipe, learnt, count, seed + 1))
+
+
+def recipe_of(folder: Path, name: RecipeName) -> Recipe | None:
+    """The recipe by its name; `auto` finds the dungeon's by its categories. None is plain."""
+    if name == "auto":
+        wanted = {category for many in DUNGEON.classes.values() for category in many}
+        return DUNGEON if wanted <= categories(folder) else None
+    return DUNGEON if name == "dungeon" else None
+
+
+def joined(first: Examples, second: Examples) -> Examples:
+    """Both, where they have the same classes. Raises ValueError where not."""
+    if first.classes != second.classes:
+        raise ValueError(f"{first.classes} and {second.classes} are not the same classes")
+    return replace(
+        first,
+        images=np.concatenate([first.images, second.images]),
+        labels=np.concatenate([first.labels, second.labels]),
+        words=first.words + second.words,
+        composed=np.concatenate([first.composed, second.composed]),
+    )
+
+
+def named(folder: Path, examples: Examples) -> list[str]:
+    """The file that each sprite comes from, below `folder`; of composed ones, nothing."""
+    files = {
+        load(path).tobytes(): path.relative_to(folder).as_posix()
+        for path in sorted(folder.rglob("*.png"))
+    }
+    return [
+        "" if composed else files.get(image.tobytes(), "")
+        for image, composed in zip(examples.images, examples.composed, strict=True)
+    ]
+
+
+def categories(folder: Path) -> set[str]:
+    """The categories that a folder's table names, if it has one."""
+    table = folder / TABLE
+    if not table.is_file():
+        return set()
+    with table.open(newline="", encoding="utf-8") as file:
+        return {row.get("category") or "" for row in csv.DictReader(file)}
+
+
+def _composed(folder: Path, recipe: Recipe, learnt: Examples, count: int, seed: int) -> Examples:
+    """About `count` composed sprites that are not among those to learn from."""
+    if not count:
+        return learnt.take(np.zeros(0, dtype=np.int64))
+    fresh = read(folder, replace(recipe, dolls=count), seed)
+    fresh = fresh.take(np.flatnonzero(fresh.composed))
+    known = Neighbours(prints(learnt.images[learnt.composed]), (), ())
+    distances, _ = known.nearest(fresh.images)
+    kept = fresh.take(np.flatnonzero(distances > 0))
+    return replace(kept, words=((),) * len(kept.images), vocabulary=learnt.vocabulary)

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import ModelError, UsageError
+from core.evaluation.neighbours import (
+    COARSE,
+    Neighbours,
+    bundled_neighbours,
+    load_neighbours,
+    prints,
+    save_neighbours,
+)
+from tests.unit.evaluation.sprites import blocks
+
+
+def known(count: int = 6, side: int = COARSE) -> Neighbours:
+    names = [f"{number}.png" for number in range(count)]
+    return Neighbours(prints(blocks(count), side), names, ["potion"] * count)
+
+
+def test_copy_and_mirrored_copy_are_at_distance_zero() -> None:
+    images = np.stack([blocks(6)[4], blocks(6)[2, :, ::-1]])
+    distances, where = known().nearest(images)
+    assert distances.tolist() == [0, 0]
+    assert where.tolist() == [4, 2]
+
+
+def test_distance_is_the_root_mean_square_of_the_prints() -> None:
+    images = np.zeros((1, 32, 32, 4), dtype=np.uint8)
+    training = images.copy()
+    training[..., 3] = 10
+    distances, _ = Neighbours(prints(training), ["a.png"], ["potion"]).nearest(images)
+    assert distances[0] == pytest.approx(np.sqrt(10**2 / 4))
+
+
+@given(seed=st.integers(0, 1000), count=st.integers(1, 70))
+def test_nearest_is_that_of_whole_numbers(seed: int, count: int) -> None:
+    images, training = blocks(count, seed), blocks(9, seed + 1)
+    distances, _ = Neighbours(prints(training), (), ()).nearest(images)
+    mine, theirs = (prints(x).astype(np.int64) for x in (images, training))
+    gaps = [
+        ((view[:, None] - theirs) ** 2).reshape(count, 9, -1).sum(axis=2)
+        for view in (mine, mine[:, :, ::-1])
+    ]
+    least = np.minimum(*gaps).min(axis=1)
+    assert distances.tolist() == np.sqrt(least / 256).astype(np.float32).tolist()
+
+
+def test_print_is_the_mean_of_premultiplied_blocks() -> None:
+    image = np.zeros((1, 32, 32, 4), dtype=np.uint8)
+    image[0, :4, :2] = 200, 100, 0, 255
+    assert prints(image)[0, 0, 0].tolist() == [100, 50, 0, 128]
+    assert not prints(image)[0, 1:].any()
+
+
+def test_colour_that_cannot_be_seen_does_not_count() -> None:
+    image = np.zeros((1, 32, 32, 4), dtype=np.uint8)
+    image[..., :3] = 255
+    assert not prints(image).any()
+
+
+def test_sprites_that_prints_cannot_divide_are_refused() -> None:
+    with pytest.raises(UsageError, match="12 x 12"):
+        known().nearest(np.zeros((1, 12, 12, 4), dtype=np.uint8))
+
+
+def test_saved_prints_are_read_back(tmp_path: Path) -> None:
+    save_neighbours(tmp_path / "n.safetensors", known())
+    found = load_neighbours(tmp_path / "n.safetensors")
+    assert (found.names, found.classes) == (known().names, known().classes)
+    assert np.array_equal(found.prints, known().prints)
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors", b"\x02\0\0\0\0\0\0\0{}"])
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "n.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"n\.safetensors holds no prints"):
+        load_neighbours(path)
+
+
+def test_bundled_prints_are_coarse_and_named() -> None:
+    found = bundled_neighbours()
+    assert found.prints.shape[1:] == (COARSE, COARSE, 4)
+    assert len(found.names) == len(found.classes) == len(found.prints) > 9000
+    assert sum(name.endswith(".png") for name in found.names) > 3000

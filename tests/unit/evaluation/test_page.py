@@ -1,0 +1,83 @@
+import json
+import re
+from base64 import b64decode
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core.dataset import png
+from core.evaluation.comparison import Comparison
+from core.evaluation.encoder import bundled_encoder
+from core.evaluation.gallery import SHOWN, Row, gallery
+from core.evaluation.page import page
+from core.evaluation.report import FORMAT, Beside, Report, Subject, Trial
+from tests.unit.evaluation.sprites import blocks, examples
+
+CLASSES = ("book", "potion")
+SAMPLES, ASKED = blocks(30, seed=1), ["book"] * 14 + ["potion"] * 16
+
+
+@pytest.fixture(scope="module")
+def evaluated() -> tuple[Report, list[Row]]:
+    training = examples(blocks(40, seed=2), [0] * 20 + [1] * 20, CLASSES)
+    held_out = examples(blocks(30, seed=3), [0] * 15 + [1] * 15, CLASSES)
+    found = Comparison(bundled_encoder(), training, held_out, held_out)(SAMPLES, ASKED)
+    report = Report(
+        Subject("model", "<dungeon>", "ab" * 32, "ddim, 25 steps, guidance 3", 30),
+        Beside("sprites", "plain", 0.02, 40, 30, 30),
+        found.overall,
+        found.of_class,
+        (Trial("ddim", 8, found.overall),),
+    )
+    return report, list(gallery(SAMPLES, ASKED, training, found))
+
+
+def test_page_needs_nothing_beside_itself(evaluated: tuple[Report, list[Row]]) -> None:
+    text = page(*evaluated)
+    assert "http" not in text
+    assert "<script" not in text
+    assert re.findall(r'src="(?!data:image/png;base64,)', text) == []
+    assert text.count("<html") == text.count("</html>") == 1
+
+
+def test_names_are_escaped(evaluated: tuple[Report, list[Row]]) -> None:
+    text = page(*evaluated)
+    assert "<dungeon>" not in text
+    assert "Evaluation of &lt;dungeon&gt;" in text
+
+
+def test_page_shows_the_sprites_themselves(evaluated: tuple[Report, list[Row]]) -> None:
+    text = page(*evaluated)
+    book = text[text.index("<h3>book") : text.index("<h3>potion")]
+    first = b64decode(re.findall(r"base64,([^\"]+)", book)[0])
+    head = int.from_bytes(first[16:20], "big"), int.from_bytes(first[20:24], "big")
+    assert head == (SHOWN * 32 + (SHOWN - 1) * 2, 32)
+    assert png.encode(SAMPLES[0])[:8] == first[:8]
+
+
+def test_page_has_a_line_for_each_class_and_trial(evaluated: tuple[Report, list[Row]]) -> None:
+    text = page(*evaluated)
+    for cell in ("all", "book", "potion", "ddim"):
+        assert f"<td>{cell}</td>" in text
+    assert "Quality against steps" in text
+    assert "Quality against steps" not in page(replace(evaluated[0], trials=()), evaluated[1])
+
+
+def test_json_holds_every_measure(evaluated: tuple[Report, list[Row]]) -> None:
+    told = json.loads(evaluated[0].encode())
+    assert told["format"] == FORMAT
+    assert set(told["of_class"]) == {"book", "potion"}
+    assert told["overall"]["to_held_out"]["kernel"].keys() == {"value", "low", "high"}
+    assert told["trials"][0]["measures"]["copies"] == told["overall"]["copies"]
+
+
+def test_gallery_pairs_the_nearest_sample_with_its_neighbour(
+    evaluated: tuple[Report, list[Row]],
+) -> None:
+    overall, *of_class = evaluated[1]
+    assert [row.name for row in of_class] == ["book", "potion"]
+    assert list(overall.distances) == sorted(overall.distances)
+    assert len(overall.closest) == len(overall.neighbours) == SHOWN
+    training = blocks(40, seed=2)
+    assert any(np.array_equal(overall.neighbours[0], image) for image in training)

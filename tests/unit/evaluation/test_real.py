@@ -1,0 +1,80 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.evaluation.real import joined, named, parts, recipe_of
+from core.training.recipe import DUNGEON, Recipe
+from tests.unit.evaluation.sprites import blocks, examples
+
+RECIPE = Recipe(
+    classes={"potion": ("item/potion",)}, doll_class="hero", dolls=30, least_pixels=1,
+    least_doll_uses=1,
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twenty potions and the layers of a paper doll."""
+    rows = [("item/potion", "red potion")] * 20
+    rows += [("player/base", "human character")] * 2
+    rows += [(f"player/{part}", f"{part} {n}") for part in ("body", "hair") for n in range(6)]
+    with (tmp_path / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["file_name", "category", "caption"])
+        for number, ((category, caption), image) in enumerate(
+            zip(rows, blocks(len(rows)), strict=True)
+        ):
+            Image.fromarray(image).save(tmp_path / f"{number}.png")
+            table.writerow([f"{number}.png", category, caption])
+    return tmp_path
+
+
+def test_held_out_composed_sprites_are_none_of_those_to_learn_from(folder: Path) -> None:
+    learnt, held = parts(folder, RECIPE, 0.2)
+    known = {image.tobytes() for image in learnt.images}
+    assert held.composed.any()
+    assert not any(image.tobytes() in known for image in held.images)
+    assert set(held.labels[held.composed]) == {held.classes.index("hero")}
+    assert (~held.composed).sum() == (~learnt.composed).sum() == 10
+
+
+def test_parts_are_the_same_every_time(folder: Path) -> None:
+    first, second = (parts(folder, RECIPE, 0.2) for _ in range(2))
+    for a, b in zip(first, second, strict=True):
+        assert np.array_equal(a.images, b.images)
+
+
+def test_any_folder_of_folders_is_real_too(tmp_path: Path) -> None:
+    for number, image in enumerate(blocks(12)):
+        path = tmp_path / ("book" if number % 2 else "potion") / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(path)
+    learnt, held = parts(tmp_path, None, 0.5)
+    assert len(learnt.images) == len(held.images) == 6
+    assert learnt.classes == held.classes == ("book", "potion")
+
+
+def test_sprites_are_named_by_their_files(folder: Path) -> None:
+    learnt, _ = parts(folder, RECIPE, 0)
+    names = named(folder, learnt)
+    assert sorted(filter(None, names)) == sorted(f"{number}.png" for number in range(20))
+    assert names.count("") == 30
+
+
+def test_recipe_is_found_by_the_categories(folder: Path, tmp_path: Path) -> None:
+    assert recipe_of(folder, "auto") is None
+    assert recipe_of(folder, "dungeon") is DUNGEON
+    lines = [f"a.png,{one},x" for many in DUNGEON.classes.values() for one in many]
+    (tmp_path / "metadata.csv").write_text("\n".join(["file_name,category,caption", *lines]))
+    assert recipe_of(tmp_path, "auto") is DUNGEON
+    assert recipe_of(tmp_path, "plain") is None
+    assert recipe_of(tmp_path / "nowhere", "auto") is None
+
+
+def test_sprites_of_other_classes_are_not_joined() -> None:
+    books, potions = (examples(blocks(1), [0], (name,)) for name in ("book", "potion"))
+    with pytest.raises(ValueError, match="not the same classes"):
+        joined(books, potions)

@@ -1,0 +1,104 @@
+"""Evaluate a model or a dataset: `python -m workers.commands.evaluate < options.json`.
+
+Prints events as JSON lines: `progress`, then `done` with the files that were written, or `error`.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from core.errors import SpritemillError
+from core.evaluation.comparison import Comparison
+from core.evaluation.encoder import bundled_encoder
+from core.evaluation.gallery import gallery
+from core.evaluation.options import Options
+from core.evaluation.page import page
+from core.evaluation.real import UNSEEN, parts, recipe_of
+from core.evaluation.report import Beside, Report, Trial
+from core.request.spec import Sampling
+from core.storage.files import disk_errors, whole_file
+from core.training.examples import Examples
+from core.training.recipe import DUNGEON
+from workers.commands.subjects import Drawer, drawer, read_dataset
+
+JSON_FILE, PAGE_FILE = "evaluation.json", "evaluation.html"
+
+
+def evaluate(options: Options) -> list[Path]:
+    """Write the evaluation; the two files. Raises SpritemillError."""
+    model = drawer(options)
+    _tell("real sprites", 0, 1)
+    training, comparison, beside = _real(options)
+    drawn = model.draw(options, _tell) if model else read_dataset(options, _tell)
+    _tell("measuring", 0, 1)
+    found = comparison(drawn.images, drawn.classes)
+    trials = _trials(options, model, comparison) if model else ()
+    report = Report(drawn.subject, beside, found.overall, found.of_class, trials)
+    rows = gallery(drawn.images, drawn.classes, training, found)
+    out = Path(options.out)
+    texts = {JSON_FILE: report.encode(), PAGE_FILE: page(report, rows)}
+    with disk_errors(str(out)):
+        for name, text in texts.items():
+            with whole_file(out / name) as file:
+                file.write(text.encode())
+    return [out / name for name in texts]
+
+
+def _real(options: Options) -> tuple[Examples, Comparison, Beside]:
+    """The real side: what is learnt from, what samples are compared with, and its counts."""
+    folder = Path(options.real)
+    recipe = recipe_of(folder, options.recipe)
+    training, held_out = parts(folder, recipe, options.held_out, options.seed)
+    unseen = parts(folder, recipe, UNSEEN)[1] if recipe is DUNGEON else held_out
+    comparison = Comparison(bundled_encoder(), training, held_out, unseen)
+    beside = Beside(
+        folder=folder.name,
+        recipe="dungeon" if recipe is DUNGEON else "plain",
+        held_out_share=options.held_out,
+        training=len(training.images),
+        held_out=len(held_out.images),
+        unseen=len(unseen.images),
+    )
+    return training, comparison, beside
+
+
+def _trials(options: Options, model: Drawer, comparison: Comparison) -> tuple[Trial, ...]:
+    """Each sampler with each number of steps."""
+    samplers = options.samplers or (model.spec.defaults.sampler,)
+    trials = []
+    for sampler in samplers if options.steps else ():
+        for steps in options.steps:
+            drawn = model.draw(options, _tell, Sampling(sampler=sampler, steps=steps))
+            measures = comparison(drawn.images, drawn.classes).overall
+            trials.append(Trial(sampler, steps, measures))
+    return tuple(trials)
+
+
+def _tell(state: str, done: int, total: int) -> None:
+    _say(event="progress", state=state, done=done, total=total)
+
+
+def _say(**fields: Any) -> None:
+    sys.stdout.write(json.dumps(fields) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """The exit code."""
+    asked = json.load(sys.stdin)
+    try:
+        written = evaluate(
+            Options(
+                **{**asked, "steps": tuple(asked["steps"]), "samplers": tuple(asked["samplers"])}
+            )
+        )
+    except SpritemillError as error:
+        _say(event="error", code=error.exit_code, message=error.message, remedy=error.remedy)
+        return error.exit_code
+    _say(event="done", files=[str(path) for path in written])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
