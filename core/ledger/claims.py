@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from sqlalchemy import ColumnElement
 
+from core.ledger.refusals import Refusals
 from core.ledger.schema import shards
 from core.ledger.states import ShardState
 from core.messages import RenderHint
@@ -33,7 +34,10 @@ class Orders(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A rendered shard, in the store already. `seconds` of rendering, sizes in bytes."""
+    """A rendered shard, in the store already. `seconds` of rendering, sizes in bytes.
+
+    `refusals` where quality control was asked for.
+    """
 
     key: str
     sha256: str
@@ -43,6 +47,7 @@ class Result:
     samples: int
     samples_digest: str
     seconds: float
+    refusals: Refusals | None = None
 
 
 def attempt_in(held: Claim | RenderHint, state: ShardState) -> tuple[ColumnElement[bool], ...]:

@@ -2,6 +2,7 @@
 
 import base64
 import builtins
+import json
 import re
 import secrets
 from collections.abc import Collection, Mapping
@@ -53,7 +54,9 @@ class NewJob:
 class Job:
     """All of a job's row but the text of its request. Times are seconds since 1970.
 
-    `numerics` is the class of arithmetic that the job is bound to, from its first claim on.
+    `refused` counts the drawings that quality control refused, by rule; `samples_unfilled` the
+    samples of which it refused every one. `numerics` is the class of arithmetic that the job is
+    bound to, from its first claim on.
     """
 
     id: str
@@ -75,6 +78,8 @@ class Job:
     samples_done: int
     bytes_done: int
     render_seconds: float
+    refused: Mapping[str, int]
+    samples_unfilled: int
     created_at: float
     started_at: float | None
     finished_at: float | None
@@ -143,6 +148,14 @@ def resolve(ledger: Ledger, name: str, owner: str | None = None) -> Job:
     return found[0]
 
 
+def of_dataset(ledger: Ledger, digest: str) -> Job:
+    """The newest job that made a dataset of this digest. Raises NotFoundError."""
+    query = _select().where(_jobs.c.dataset_digest == digest).order_by(_jobs.c.created_at.desc())
+    with ledger.read() as connection:
+        row = connection.execute(query.limit(1)).mappings().first()
+    return _job(row) if row else _no_job(digest)
+
+
 def list(  # noqa: A001  # read as jobs.list
     ledger: Ledger,
     *,
@@ -196,6 +209,8 @@ def move_within(connection: Connection, job_id: str, to: JobState, **facts: str 
     values: dict[str, Any] = {"state": to, **_told(facts)}
     if to in TERMINAL:
         values["finished_at"] = now()
+    if to in RUNNABLE:
+        values["error"] = None  # why it was paused
     ends_badly = to in (JobState.FAILED, JobState.CANCELLED)
     if ends_badly:
         values["dedupe"] = None
@@ -239,7 +254,8 @@ def _select() -> Select[Any]:
 
 
 def _job(row: RowMapping) -> Job:
-    return Job(**{**row, "state": JobState(row["state"])})
+    told = {"state": JobState(row["state"]), "refused": json.loads(row["refused"])}
+    return Job(**{**row, **told})
 
 
 def _told(facts: Mapping[str, str | None]) -> dict[str, Any]:

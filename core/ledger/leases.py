@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, func, select, update
 
-from core.ledger import jobs, returns, schema
+from core.ledger import jobs, refusals, returns, schema
 from core.ledger.claims import Claim, Orders, Result, attempt_in
 from core.ledger.clock import now
 from core.ledger.engine import Ledger
@@ -71,7 +71,7 @@ def commit(ledger: Ledger, held: Claim, result: Result) -> bool:
     False when the lease was lost or the job has ended: then nothing was recorded. Committing the
     same result again is fine.
     """
-    found = {name: value for name, value in asdict(result).items() if name != "samples"}
+    found = {name: value for name, value in asdict(result).items() if name != "refusals"}
     done = update(_shards).where(*attempt_in(held, ShardState.LEASED)).returning(_shards.c.worker)
     with ledger.write() as connection:
         job = jobs.lock(connection, held.job)
@@ -123,8 +123,13 @@ def _count(connection: Connection, job: Job, worker: str, result: Result) -> Non
             render_seconds=_workers.c.render_seconds + result.seconds,
         )
     )
+    drifted = ""
+    if result.refusals is not None:
+        drifted = refusals.count(connection, job.id, result.samples, result.refusals)
     if job.shards_done + 1 == job.shard_count:
         jobs.move_within(connection, job.id, JobState.FINALIZING)
+    elif drifted:
+        jobs.move_within(connection, job.id, JobState.PAUSED, error=drifted)
 
 
 def _is_done(connection: Connection, held: Claim, result: Result) -> bool:

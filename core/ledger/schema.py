@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration: what this version of the code needs."""
 
 metadata = MetaData(
@@ -38,6 +38,11 @@ def _text(name: str, **options: Any) -> Column[Any]:
 
 def _count(name: str) -> Column[Any]:
     return Column(name, BigInteger, nullable=False, default=0)
+
+
+def _new_count(name: str) -> Column[Any]:
+    """A count that came with a later version: rows that were there have none."""
+    return Column(name, BigInteger, nullable=False, default=0, server_default="0")
 
 
 def _seconds(name: str) -> Column[Any]:
@@ -73,6 +78,11 @@ jobs = Table(
     _count("samples_done"),
     _count("bytes_done"),
     _seconds("render_seconds"),
+    _text("refused", default="{}", server_default="{}"),  # JSON: drawings by the rule
+    _new_count("samples_unfilled"),
+    _new_count("recent_shards"),  # since drift was judged last
+    _new_count("recent_drawn"),
+    _new_count("recent_refused"),
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),

@@ -20,6 +20,7 @@ __all__ = [
     "Claim",
     "DoneShard",
     "Orders",
+    "Origin",
     "Progress",
     "Result",
     "claim",
@@ -28,6 +29,7 @@ __all__ = [
     "expire",
     "fail",
     "hint",
+    "origin",
     "plan_rows",
     "progress",
     "queued",
@@ -53,6 +55,14 @@ class DoneShard:
     part_key: str
     part_sha256: str
     samples_digest: str
+    seconds: float
+
+
+class Origin(NamedTuple):
+    """The worker that made a shard, at which attempt, in how many seconds."""
+
+    worker: str
+    attempt: int
     seconds: float
 
 
@@ -148,6 +158,16 @@ def done(ledger: Ledger, job_id: str, after: int = -1, limit: int = 1000) -> lis
     )
     with ledger.read() as connection:
         return [DoneShard(*row) for row in connection.execute(query)]
+
+
+def origin(ledger: Ledger, job_id: str, number: int) -> Origin | None:
+    """Who made a shard; None when this ledger does not know."""
+    query = select(_shards.c.worker, _shards.c.attempt, _shards.c.seconds).where(
+        _shards.c.job == job_id, _shards.c.number == number, _shards.c.state == ShardState.DONE
+    )
+    with ledger.read() as connection:
+        row = connection.execute(query).first()
+    return Origin(*row) if row else None
 
 
 def progress(ledger: Ledger, job_id: str) -> Progress:

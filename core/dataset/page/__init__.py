@@ -1,0 +1,1 @@
+"""The dataset's report for people: one page that stands alone."""
