@@ -1,13 +1,14 @@
 """Whether a request is taken: checked against its model and this mill's limits, nothing written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import Fault, RequestError
 from core.request.estimate import CONTAINER_BYTES
-from core.request.load import canonical, parse
+from core.request.load import MalformedError, canonical, parse
 from core.request.plan import Plan, digest, plan
+from core.request.spec import Request
 from core.settings import Settings
 from orchestrator import models
 from orchestrator.disk import free_bytes
@@ -25,7 +26,33 @@ def planned(
     text: str, settings: Settings, ledger: "Callable[[], Ledger | None]"
 ) -> tuple[Plan, Model]:
     """The plan of a request with its model. Raises RequestError with every fault."""
-    request = parse(text)
+    try:
+        request = parse(text)
+    except MalformedError as error:
+        raise error.joined(_further(error.rest, settings, ledger)) from None
+    return _planned(request, settings, ledger)
+
+
+def _further(
+    rest: Request | None, settings: Settings, ledger: "Callable[[], Ledger | None]"
+) -> Sequence[Fault]:
+    """What is wrong with the rest of a malformed request, as its model shows."""
+    if rest is None:
+        return ()
+    try:
+        _planned(rest, settings, ledger)
+    except RequestError as error:
+        return error.faults
+    return ()
+
+
+def _planned(
+    request: Request, settings: Settings, ledger: "Callable[[], Ledger | None]"
+) -> tuple[Plan, Model]:
+    if request.parent is not None:
+        from orchestrator import extension
+
+        request = extension.whole(request, settings, ledger)
     model = models.named(request.model, ledger)
     return plan(request, model.spec, settings.max_samples), model
 
@@ -43,7 +70,7 @@ def admitted(made: Plan, model: Model, settings: Settings) -> "NewJob":
         request_digest=digest(made, model.weights),
         model=model.spec.name,
         weights=model.weights,
-        total_samples=made.total,
+        total_samples=made.new,
         shard_count=made.shard_count,
         shard_samples=made.shard_samples,
         context_count=made.context_count,

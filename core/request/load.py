@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,19 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from core.errors import Fault, RequestError
-from core.request import document
+from core.request import document, images
+from core.request.quality import Drift, Quality
+from core.request.remainder import Remainder
 from core.request.spec import Asked, ContextSpec, Outputs, Pixels, Product, Request, Sampling
 
 _MOST_FAULTS = 20
+_ROUNDS = 3
+"""A fault may hide another in the same place, and that a third."""
+
 _PROBLEMS = {
     "finite_number": "it must be a finite number",
     "float_type": "it must be a number",
+    "greater_than": "it must be above {gt}",
     "greater_than_equal": "it must be at least {ge}",
     "int_from_float": "it must be a whole number",
     "int_type": "it must be a whole number",
@@ -34,9 +41,33 @@ _PROBLEMS = {
 }
 
 
+class MalformedError(RequestError):
+    """Values that are no request; `rest` is one without what is wrong, if that leaves one."""
+
+    def __init__(self, faults: Sequence[Fault], rest: Request | None, remainder: Remainder) -> None:
+        super().__init__(bounded(faults))
+        self.rest = rest
+        self._remainder = remainder
+
+    def joined(self, others: Sequence[Fault]) -> RequestError:
+        """The same with the faults of the rest, by their places in the file."""
+        return RequestError(
+            bounded([*self.faults, *(self._remainder.in_the_file(fault) for fault in others)])
+        )
+
+
+def bounded(faults: Sequence[Fault]) -> list[Fault]:
+    """As many faults as people read."""
+    more = len(faults) - _MOST_FAULTS
+    last = [Fault("request", "", f"and {more} faults more")] if more > 0 else []
+    return [*faults[:_MOST_FAULTS], *last]
+
+
 def load(path: Path) -> Request:
-    """Read and check a request file. Raises RequestError with every fault."""
-    return parse(document.read(path))
+    """Read and check a request file and its pictures. Raises RequestError with every fault."""
+    text = document.read(path)
+    values = document.parse(text)
+    return check(images.inline(values, path.parent) if images.mentioned(text) else values)
 
 
 def parse(text: str) -> Request:
@@ -45,16 +76,23 @@ def parse(text: str) -> Request:
 
 
 def check(values: dict[str, Any]) -> Request:
-    """Check plain values. Raises RequestError with every fault by field, value and remedy."""
+    """Check plain values. Raises MalformedError with every fault by field, value and remedy."""
     try:
         return Request.model_validate(values)
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        details = [detail for detail in found if not _echo(detail)]
-        faults = [_fault(detail) for detail in details[:_MOST_FAULTS]]
-        if len(details) > _MOST_FAULTS:
-            faults.append(Fault("request", "", f"and {len(details) - _MOST_FAULTS} faults more"))
-        raise RequestError(faults) from None
+        first = error
+    remainder, faults, rest = Remainder(values), list[Fault](), None
+    for _ in range(_ROUNDS):
+        found = [detail for detail in first.errors(include_url=False) if not _echo(detail)]
+        shown = [detail for detail in found if not remainder.hides(detail["loc"])]
+        faults += [remainder.in_the_file(_fault(detail)) for detail in shown]
+        remainder.take_out([detail["loc"] for detail in found])
+        try:
+            rest = Request.model_validate(remainder.values)
+            break
+        except ValidationError as error:
+            first = error
+    raise MalformedError(faults, rest, remainder)
 
 
 def canonical(request: Request) -> str:
@@ -65,7 +103,7 @@ def canonical(request: Request) -> str:
 
 def nearest(name: str, known: list[str]) -> str:
     """A remedy that offers the names nearest to a wrong one."""
-    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.6)
     if near:
         return f"Did you mean {' or '.join(near)}?"
     shown = ", ".join(known[:24]) + (", ..." if len(known) > 24 else "")
@@ -92,8 +130,13 @@ def _fault(detail: ErrorDetails) -> Fault:
 
 
 def _path(where: tuple[int | str, ...]) -> str:
-    parts = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in where]
+    parts = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in _named(where)]
     return "".join(parts).lstrip(".")
+
+
+def _named(where: tuple[int | str, ...]) -> list[int | str]:
+    """The steps that stand in the file; those with # tell kinds of a value apart."""
+    return [step for step in where if isinstance(step, int) or not step.startswith("#")]
 
 
 def _keys(where: tuple[int | str, ...]) -> list[str]:
@@ -107,6 +150,8 @@ def _keys(where: tuple[int | str, ...]) -> list[str]:
         "sampling": Sampling,
         "pixels": Pixels,
         "outputs": Outputs,
+        "quality": Quality,
+        "drift": Drift,
     }
     if names:
         part = inside.get(names[-1], Request)

@@ -45,6 +45,20 @@ BAD = {
     "broken JSON": ('{"samples": 4,', ["line 1", "JSON"]),
     "empty": ("", ["empty"]),
     "deep nesting": ("[" * 5000, ["nested"]),
+    "faults that hide each other": (
+        MANY + "  - {class: potoin, samples: 0}\n  - {mixture: {hero: 1, wand: -1}, first: 0}\n"
+        "  - {clas: hero}\n  - {text: golden swrod}\nsampling: {steps: 0}",
+        [
+            "contexts[0].samples",
+            "contexts[0].class = potoin",
+            "contexts[1].first",
+            "contexts[1]: the weights",
+            "contexts[2].clas",
+            "contexts[3].text = swrod",
+            "sampling.steps",
+            "7 things",
+        ],
+    ),
 }
 
 
