@@ -1,0 +1,1 @@
+"""A finished dataset in the formats of other tools: one module for each, over one reader."""
