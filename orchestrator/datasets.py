@@ -1,14 +1,15 @@
 """Finished datasets: where they lie, and getting at them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import ConflictError
+from core.errors import ConflictError, UsageError
 from core.ledger.states import JobState
 from core.settings import Settings
 
 if TYPE_CHECKING:
-    from core.dataset.source import Source
+    from core.dataset.source import Dataset
     from core.ledger.jobs import Job
     from core.storage import Store
 
@@ -22,7 +23,27 @@ def place(job: "Job", settings: Settings) -> str:
     return str(Path(settings.store) / "datasets" / job.id)
 
 
-def source(job: "Job", store: "Store") -> "Source":
+def at(address: str, settings: Settings) -> "Dataset | None":
+    """The dataset of a folder, or of s3://bucket/prefix/datasets/JOB; None for any other name.
+
+    Raises UsageError for an s3:// address that names no dataset.
+    """
+    from core.dataset.source import FolderSource, StoreSource
+
+    if not address.startswith("s3://"):
+        return FolderSource(Path(address)) if Path(address).is_dir() else None
+    from core import storage
+
+    prefix, found, job = address.rstrip("/").rpartition("/datasets/")
+    if not found:
+        raise UsageError(
+            f"dataset = {address}: it names no dataset.",
+            remedy="Give s3://bucket/prefix/datasets/JOB.",
+        )
+    return StoreSource(storage.connect(replace(settings, store_url=prefix)), job)
+
+
+def source(job: "Job", store: "Store") -> "Dataset":
     """To read a finished dataset from. Raises ConflictError while there is none."""
     from core.dataset.source import StoreSource
 

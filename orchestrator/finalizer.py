@@ -1,5 +1,6 @@
 """From a job whose shards are all done to a finished dataset."""
 
+import time
 from collections.abc import Iterator
 
 import structlog
@@ -61,6 +62,9 @@ class Finalizer:
             spec=models.of_weights(job.weights, self._ledger).spec,
             numerics=workers.facts(self._ledger, job.numerics) if job.numerics else {},
             created=job.created_at,
+            started=job.started_at,
+            finished=time.time(),
+            render_seconds=job.render_seconds,
         )
 
     def _shards(self, job: str) -> Iterator[DoneShard]:

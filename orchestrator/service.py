@@ -4,6 +4,7 @@ What only some of them need is imported where it is needed: `status` and `list` 
 SQLAlchemy's core, what concerns a request alone not even that.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,19 +22,24 @@ from orchestrator import datasets, disk, fleet
 from orchestrator.progress import JobStatus, Speed, eta, present_rate
 
 if TYPE_CHECKING:
+    from core.dataset.export.options import Options
+    from core.dataset.export.work import Exported, OnStage
     from core.dataset.report import Report
-    from core.dataset.source import OnProgress, Source
+    from core.dataset.source import Dataset, OnProgress
     from core.ledger import Ledger
     from core.ledger.events import Event
     from core.ledger.jobs import Job
+    from core.ledger.shards import Origin
     from core.ledger.workers import Worker
     from core.request.plan import Plan
     from core.storage import Store
+    from orchestrator.animation import Film
     from orchestrator.calibration import Calibrated
     from orchestrator.doctor import Health
     from orchestrator.models import Model
 
 _POLL_SECONDS = 0.2
+_MOST_LIVE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +90,30 @@ class Service:
         """The plan of a request. Raises RequestError with every fault; writes nothing."""
         from orchestrator import admission
 
-        return admission.planned(text, self.settings, self._ledger_if_any)[0]
+        return admission.planned(text, self.settings, self.ledger_if_any)[0]
 
     def estimate(self, text: str) -> "Calibrated":
         """What a request will take, by rendering a tile or two. Raises RequestError."""
         from orchestrator import admission, calibration
 
-        made, model = admission.planned(text, self.settings, self._ledger_if_any)
-        ledger = self._ledger_if_any()
+        made, model = admission.planned(text, self.settings, self.ledger_if_any)
+        ledger = self.ledger_if_any()
         live = ledgers.workers.live(ledger, fleet.silent_after(self.settings)) if ledger else []
         count = len(live) or max(1, self.settings.workers)
         return calibration.calibrate(made, model.weights, self.settings, count)
+
+    def animate(self, text: str, film: "Film") -> bytes:
+        """The file that shows sprites of a request come out of the noise. Raises RequestError."""
+        from orchestrator import admission, animation
+
+        made, model = admission.planned(text, self.settings, self.ledger_if_any)
+        return animation.animate(made, model.weights, self.settings, film)
 
     def submit(self, text: str, *, again: bool = False) -> Submitted:
         """Take a request, or find that its job is there. Raises RequestError."""
         from orchestrator import admission
 
-        made, model = admission.planned(text, self.settings, self._ledger_if_any)
+        made, model = admission.planned(text, self.settings, self.ledger_if_any)
         new = admission.admitted(made, model, self.settings)
         if self._nothing_yet:
             self.upgrade()
@@ -147,6 +160,7 @@ class Service:
             raise ConflictError(
                 f"job {job.id} is {job.state}.", remedy=f"First: spritemill cancel {job.id}"
             )
+        self._refuse_parent(job)
         datasets.remove(job, self.store)
         ledgers.jobs.remove(self.ledger, job.id)
         return job
@@ -187,10 +201,31 @@ class Service:
         with self._source(name).open(PREVIEW) as opened:
             return opened.read()
 
+    def opened(self, name: str) -> "Dataset":
+        """A finished dataset: a folder, s3://bucket/prefix/datasets/JOB, or a job of this mill."""
+        return datasets.at(name, self.settings) or self._source(name)
+
+    def origin(self, job: str, shard: int) -> "Origin | None":
+        """Who made a shard of a job, if this mill's ledger knows."""
+        ledger = self.ledger_if_any()
+        return ledgers.shards.origin(ledger, job, shard) if ledger else None
+
+    def export(
+        self, name: str, out: str, kind: str, options: "Options", on_stage: "OnStage"
+    ) -> "Exported":
+        """Write a finished dataset to a folder or s3://bucket/prefix in the format `kind`."""
+        from core import storage
+        from core.dataset.export.work import export
+
+        if not out:
+            raise UsageError("out: it is empty.", remedy="Name a folder or s3://bucket/prefix.")
+        store = storage.connect(replace(self.settings, store_url=out))
+        return export(self.opened(name), store, out, kind, options, on_stage)
+
     def verify(self, name: str, on_progress: "OnProgress | None" = None) -> "Report":
         from core.dataset.verify import verify
 
-        return verify(self._source(name), on_progress)
+        return verify(self.opened(name), on_progress, self._readers(name))
 
     def workers(self) -> "Sequence[Worker]":
         return [] if self._nothing_yet else ledgers.workers.list(self.ledger)
@@ -229,13 +264,33 @@ class Service:
         """The models that requests may name, the bundled one first."""
         from orchestrator import models
 
-        return models.listed(self._ledger_if_any())
+        return models.listed(self.ledger_if_any())
+
+    def model(self, name: str) -> "Model":
+        """A model by its name or hash. Raises NotFoundError."""
+        from orchestrator import models
+
+        return models.known(name, self.ledger_if_any())
+
+    def add_model(self, path: Path, name: str = "") -> "Model":
+        """Register a model's file, under another `name` if one is given. Raises ModelError."""
+        from orchestrator import models
+
+        if self._nothing_yet:
+            self.upgrade()
+        return models.add(path, name, self.ledger, self.store)
+
+    def remove_model(self, name: str) -> "Model":
+        """Forget a registered model, by its name or hash; jobs that are not over keep it."""
+        from orchestrator import models
+
+        return models.remove(name, self.ledger, self.store)
 
     def doctor(self) -> "Iterator[Health]":
         """Examine part by part, telling each as soon as it is known."""
         from orchestrator import doctor
 
-        return doctor.examine(self.settings, self._ledger_if_any, self._broker_url())
+        return doctor.examine(self.settings, self.ledger_if_any, self._broker_url())
 
     def upgrade(self) -> str:
         """Bring the ledger's schema to this version's; its revision."""
@@ -265,7 +320,8 @@ class Service:
         """Whether the embedded mill's ledger is still to be made."""
         return not self.settings.database_url and not (self.settings.home / "ledger.db").exists()
 
-    def _ledger_if_any(self) -> "Ledger | None":
+    def ledger_if_any(self) -> "Ledger | None":
+        """The ledger, or None while the embedded mill's is still to be made."""
         return None if self._nothing_yet else self.ledger
 
     def _broker_url(self) -> str:
@@ -311,7 +367,23 @@ class Service:
             raise ConflictError(f"job {job.id} is {job.state}: it cannot become {to}.")
         return ledgers.jobs.get(self.ledger, job.id)
 
-    def _source(self, name: str) -> "Source":
+    def _readers(self, name: str) -> int:
+        """How many processes may read a dataset: a store's client is not shared."""
+        remote = self.settings.store.startswith("s3://") and not Path(name).is_dir()
+        return 1 if remote or name.startswith("s3://") else os.cpu_count() or 1
+
+    def _refuse_parent(self, job: "Job") -> None:
+        """Raises ConflictError while a job is to take over this one's dataset."""
+        live = [state for state in JobState if state not in TERMINAL]
+        for other in ledgers.jobs.list(self.ledger, states=live, limit=_MOST_LIVE):
+            text = ledgers.jobs.request_text(self.ledger, other.id)
+            if job.dataset_digest and job.dataset_digest in text:
+                raise ConflictError(
+                    f"job {job.id}: {other.id}, which is {other.state}, extends its dataset.",
+                    remedy=f"Wait for it, or first: spritemill cancel {other.id}",
+                )
+
+    def _source(self, name: str) -> "Dataset":
         return datasets.source(self._job(name), self.store)
 
 

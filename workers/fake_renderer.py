@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.request.spec import Request
+from core.sprites.given import Given
 
 _BLOCKS = 8
 _STEPS = 8
@@ -29,6 +30,7 @@ class FakeRenderer:
         keys: Sequence[bytes],
         request: Request,  # noqa: ARG002
         on_step: Callable[[], None],
+        given: Given | None = None,  # noqa: ARG002
     ) -> NDArray[np.uint8]:
         pause = len(contexts) / self._rate / _STEPS
         due = time.monotonic()

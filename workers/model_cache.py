@@ -25,7 +25,7 @@ class ModelCache:
         self._warm: OrderedDict[str, Renderer] = OrderedDict()
 
     def spec(self, sha256: str) -> ModelSpec:
-        return weights.read_spec(self._file(sha256))
+        return weights.read_spec(self.file(sha256))
 
     def renderer(self, sha256: str) -> Renderer:
         """Load weights, or find them warm. Raises ModelError, UnreachableError."""
@@ -43,9 +43,9 @@ class ModelCache:
             return FakeRenderer(self.spec(sha256).size, self._settings.fake_rate)
         from workers import renderer
 
-        return renderer.load(self._file(sha256))
+        return renderer.load(self.file(sha256))
 
-    def _file(self, sha256: str) -> Path:
+    def file(self, sha256: str) -> Path:
         """The weights' file with its hash proved, once in the life of this process."""
         if sha256 not in self._files:
             self._files[sha256] = self._found(sha256)

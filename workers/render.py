@@ -1,6 +1,7 @@
 """Rendering one shard: samples in tiles of a fixed size, which mix contexts. Knows no Celery."""
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
@@ -10,12 +11,18 @@ from numpy.typing import NDArray
 from core.dataset.shard import Packed, Packer
 from core.request.contexts import dense
 from core.request.plan import Plan, Sample, Shard
+from core.request.quality import Quality
 from core.request.spec import Request
-from core.sprites import palette
+from core.sprites.given import Given
+from workers.finish import Finish, finish
+from workers.quality import choose
 
 
 class Renderer(Protocol):
-    """Makes sprites [N, S, S, 4] of N <= tile contexts [N, K], one noise key each."""
+    """Makes sprites [N, S, S, 4] of N <= tile contexts [N, K], one noise key each.
+
+    `given` are the pictures that they start from, if they do.
+    """
 
     @property
     def tile(self) -> int: ...
@@ -27,6 +34,7 @@ class Renderer(Protocol):
         keys: Sequence[bytes],
         request: Request,
         on_step: Callable[[], None],
+        given: Given | None = None,
     ) -> NDArray[np.uint8]: ...
 
 
@@ -46,33 +54,109 @@ def render_shard(plan: Plan, shard: Shard, renderer: Renderer, progress: Progres
     A thread packs each tile while the next is rendered: the device need not wait for it.
     """
     samples = list(plan.samples(shard))
-    steered = any(entry.negative is not None for entry in plan.request.contexts)
-    packer = Packer()
+    rules = plan.request.quality
+    if rules is not None:
+        return _render_chosen(plan, rules, samples, renderer, progress)
+    packer, finished = Packer(), finishing(plan, renderer, progress)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pack") as packing:
         packed: list[Future[None]] = []
-        for start in range(0, len(samples), renderer.tile):
-            tile = samples[start : start + renderer.tile]
-            images = renderer.render(
-                _contexts(tile, plan.spec.context_length),
-                _negatives(tile, plan.spec.context_length) if steered else None,
-                [sample.noise_key for sample in tile],
-                plan.request,
-                progress.step,
-            )
-            packed.append(packing.submit(_pack, packer, plan.request, tile, images))
-            progress.rendered(start + len(tile))
+        done = 0
+        for tile, images in tiles(plan, samples, renderer, progress):
+            packed.append(packing.submit(_pack, packer, finished, tile, images))
+            done += len(tile)
+            progress.rendered(done)
         progress.finishing()
         for each in packed:
             each.result()
     return packer.finish()
 
 
+def render_samples(
+    plan: Plan, samples: Sequence[Sample], renderer: Renderer, progress: Progress
+) -> NDArray[np.uint8]:
+    """Sprites [N, S, S, 4] of samples with the noise that they name, as the dataset holds them."""
+    return finishing(plan, renderer, progress)(_drawn(plan, samples, renderer, progress))
+
+
+def _render_chosen(
+    plan: Plan, rules: Quality, samples: Sequence[Sample], renderer: Renderer, progress: Progress
+) -> Packed:
+    """Render until each sample keeps the rules, or is given up."""
+    drawn, finished = 0, finishing(plan, renderer, progress)
+
+    def draw(wanted: Sequence[Sample]) -> Iterator[tuple[Sequence[Sample], NDArray[np.uint8]]]:
+        nonlocal drawn
+        for tile, images in tiles(plan, wanted, renderer, progress):
+            yield tile, finished(images)
+            drawn += len(tile)
+            progress.rendered(min(drawn, len(samples)))
+
+    chosen = choose(plan, rules, samples, draw)
+    progress.finishing()
+    packer, unfilled = Packer(prints=rules.apart is not None), []
+    for each in chosen:
+        if each.image is None:
+            unfilled.append(each.unfilled)
+        else:
+            packer.add([each.sample], each.image[None], [each.scores])
+    return packer.finish(unfilled)
+
+
+def tiles(
+    plan: Plan, samples: Sequence[Sample], renderer: Renderer, progress: Progress
+) -> Iterator[tuple[Sequence[Sample], NDArray[np.uint8]]]:
+    """Samples with their sprites as the renderer makes them, tile by tile."""
+    steered = any(entry.negative is not None for entry in plan.request.contexts)
+    for tile in _cut(samples, renderer.tile):
+        images = renderer.render(
+            _contexts(tile, plan.spec.context_length),
+            _negatives(tile, plan.spec.context_length) if steered else None,
+            [sample.noise_key for sample in tile],
+            plan.request,
+            progress.step,
+            _given(tile),
+        )
+        yield tile, images
+
+
+def _cut(samples: Sequence[Sample], size: int) -> Iterator[Sequence[Sample]]:
+    """Samples in tiles: those of one walk the same steps, so they start from pictures alike."""
+    for _, alike in itertools.groupby(samples, _share):
+        run = list(alike)
+        yield from (run[start : start + size] for start in range(0, len(run), size))
+
+
+def _share(sample: Sample) -> float | None:
+    return sample.context.start.share if sample.context.start else None
+
+
+def _given(tile: Sequence[Sample]) -> Given | None:
+    share = _share(tile[0])
+    starts = [sample.context.start for sample in tile if sample.context.start]
+    if share is None:
+        return None
+    return Given(
+        np.stack([start.pixels for start in starts]),
+        np.stack([start.keep for start in starts]),
+        share,
+    )
+
+
+def finishing(plan: Plan, renderer: Renderer, progress: Progress) -> Finish:
+    """What makes of a plan's rendered sprites what its dataset holds."""
+    return finish(plan, lambda samples: _drawn(plan, samples, renderer, progress))
+
+
+def _drawn(
+    plan: Plan, samples: Sequence[Sample], renderer: Renderer, progress: Progress
+) -> NDArray[np.uint8]:
+    return np.concatenate([images for _, images in tiles(plan, samples, renderer, progress)])
+
+
 def _pack(
-    packer: Packer, request: Request, tile: Sequence[Sample], images: NDArray[np.uint8]
+    packer: Packer, finished: Finish, tile: Sequence[Sample], images: NDArray[np.uint8]
 ) -> None:
-    if request.pixels.palette:
-        images = palette.snap(images, request.pixels.palette)
-    packer.add(tile, images)
+    packer.add(tile, finished(images))
 
 
 def _contexts(samples: Sequence[Sample], length: int) -> NDArray[np.float32]:

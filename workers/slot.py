@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import time
+from dataclasses import replace
 
 import structlog
 
@@ -12,9 +13,10 @@ from core.dataset import layout
 from core.dataset.shard import Packed
 from core.errors import SpritemillError
 from core.ledger import jobs, shards
+from core.ledger.refusals import Drift, Refusals
 from core.ledger.shards import Claim, Result
 from core.messages import RenderHint
-from core.request import load
+from core.request import load, quality
 from core.request.plan import Plan
 from core.settings import Settings
 from workers.identity import Identity
@@ -95,16 +97,22 @@ class Slot:
         renderer = patiently(lambda: self._models.renderer(claim.weights), lease.wait)
         lease.loaded()
         started = time.monotonic()
-        packed = render_shard(plan, plan.shard(claim.shard), renderer, lease)
-        result = self._upload(claim, packed, time.monotonic() - started, lease)
+        shard = plan.shard(claim.shard)
+        packed = render_shard(plan, shard, renderer, lease)
+        seconds = time.monotonic() - started
+        result = self._upload(claim.job, shard.number, packed, seconds, lease)
+        if plan.request.quality is not None:
+            result = replace(result, refusals=_refusals(packed, plan.request.quality.drift))
         return patiently(lambda: shards.commit(self._ledger, claim, result), lease.wait)
 
-    def _upload(self, claim: Claim, packed: Packed, seconds: float, lease: Lease) -> Result:
+    def _upload(
+        self, job: str, number: int, packed: Packed, seconds: float, lease: Lease
+    ) -> Result:
         """Put both files under names that hold their hashes; the store proves them whole."""
         tar_sha256 = hashlib.sha256(packed.tar).hexdigest()
         part_sha256 = hashlib.sha256(packed.part).hexdigest()
-        key = layout.shard_key(claim.job, claim.shard, tar_sha256)
-        part_key = layout.part_key(claim.job, claim.shard, part_sha256)
+        key = layout.shard_key(job, number, tar_sha256)
+        part_key = layout.part_key(job, number, part_sha256)
         for name, data, kind in ((key, packed.tar, _TAR), (part_key, packed.part, _PARQUET)):
             put = functools.partial(self._store.put, name, data, content_type=kind)
             patiently(put, lease.wait)
@@ -135,3 +143,8 @@ class Slot:
     def _read_plan(self, job: str, sha256: str) -> Plan:
         request = load.parse(jobs.request_text(self._ledger, job))
         return Plan(request, self._models.spec(sha256))
+
+
+def _refusals(packed: Packed, asked: quality.Drift | None) -> Refusals:
+    drift = Drift(asked.refused, asked.shards) if asked else None
+    return Refusals(packed.refused, packed.unfilled, drift)

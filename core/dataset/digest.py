@@ -10,7 +10,16 @@ class Digest:
         self._hash = hashlib.sha256()
 
     def update(self, context_id: str, index: int, sha256: str) -> None:
-        self._hash.update(f"{context_id}/{index} {sha256}\n".encode())
+        self._hash.update(line(context_id, index, sha256).encode())
+
+    def add(self, lines: bytes) -> None:
+        """Add whole lines."""
+        self._hash.update(lines)
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()
+
+
+def line(context_id: str, index: int, sha256: str) -> str:
+    """A sample's line."""
+    return f"{context_id}/{index} {sha256}\n"

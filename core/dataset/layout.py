@@ -8,9 +8,23 @@ MANIFEST = "manifest.json"
 REQUEST = "request.yaml"
 INDEX = "index.parquet"
 PREVIEW = "preview.png"
+REPORT = "report.html"
 CARD = "README.md"
+_CONTENT_TYPES = {
+    MANIFEST: "application/json",
+    REQUEST: "application/yaml",
+    INDEX: "application/vnd.apache.parquet",
+    PREVIEW: "image/png",
+    REPORT: "text/html; charset=utf-8",
+    CARD: "text/markdown; charset=utf-8",
+}
 
 _JOB = re.compile(r"[a-z0-9]{12}")
+
+
+def content_type(name: str) -> str:
+    """The media type of a file of a dataset."""
+    return _CONTENT_TYPES.get(name, "application/x-tar")
 
 
 def dataset_prefix(job: str) -> str:

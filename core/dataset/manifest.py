@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from itertools import count, islice
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,7 +23,7 @@ class _Part(BaseModel):
 class File(_Part):
     """One file of the dataset, by its name inside it."""
 
-    name: Literal["request.yaml", "index.parquet", "preview.png", "README.md"]
+    name: Literal["request.yaml", "index.parquet", "preview.png", "report.html", "README.md"]
     sha256: Sha256
     size: Count
 
@@ -37,20 +39,39 @@ class ShardFile(_Part):
 
 
 class Quarantined(_Part):
-    """A sample that could not be rendered, and why."""
+    """A sample that could not be made, and why; `refused` counts its drawings by quality rule."""
 
     number: Count
     key: Key
     reason: str
+    refused: dict[str, int] = {}
+
+
+class Ancestor(_Part):
+    """A dataset that this one extends: its first `shards` shards are that one's, byte for byte."""
+
+    job: Annotated[str, Field(pattern=r"^[a-z0-9]{12}$")]
+    digest: Sha256
+    samples: Count
+    shards: Count
+    numerics: dict[str, Any]
 
 
 class Manifest(_Part):
-    """All that a dataset is. `seal` hashes the rest of the manifest."""
+    """All that a dataset is. `seal` hashes the rest of the manifest.
+
+    Times are ISO 8601 in UTC: when the job was accepted, claimed first, and finished. `numerics` is
+    the class of what this job rendered; each of its `ancestors`, the oldest first, has its own.
+    `refused` counts the drawings that quality control refused, by rule, ancestors' included.
+    """
 
     format: Literal["spritemill-dataset/1"] = "spritemill-dataset/1"
     job: Annotated[str, Field(pattern=r"^[a-z0-9]{12}$")]
     name: str
     created: str
+    started: str = ""
+    finished: str = ""
+    render_seconds: float = 0.0
     version: str
     renderer_version: int
     request_digest: Sha256
@@ -63,14 +84,18 @@ class Manifest(_Part):
     files: tuple[File, ...]
     shards: tuple[ShardFile, ...]
     quarantined: tuple[Quarantined, ...] = ()
+    refused: dict[str, int] = {}
+    ancestors: tuple[Ancestor, ...] = ()
     seal: Sha256 | Literal[""] = ""
 
     def sealed(self) -> "Manifest":
         """The same with its seal set."""
-        text = json.dumps(
-            self.model_dump(mode="json", exclude={"seal"}), sort_keys=True, separators=(",", ":")
-        )
-        return self.model_copy(update={"seal": hashlib.sha256(text.encode()).hexdigest()})
+        return self.model_copy(update={"seal": _seal(self.model_dump(mode="json"))})
+
+    def numerics_of(self, shard: int) -> dict[str, Any]:
+        """The numerics class that a shard was rendered with."""
+        older = (each.numerics for each in self.ancestors if shard < each.shards)
+        return next(older, self.numerics)
 
     def parts(self) -> tuple[File | ShardFile, ...]:
         """Every file but the manifest."""
@@ -82,6 +107,33 @@ class Manifest(_Part):
 
     def encode(self) -> bytes:
         return self.model_dump_json(indent=1).encode() + b"\n"
+
+
+class Footer(_Part):
+    """What the index keeps of the rest: the manifest, sealed without its files, and the request."""
+
+    manifest: Manifest
+    request: str
+
+
+def numbers(manifest: Manifest) -> Iterator[list[int]]:
+    """The numbers of the samples of each shard."""
+    left_out = {sample.number for sample in manifest.quarantined}
+    there = (number for number in count() if number not in left_out)
+    for shard in manifest.shards:
+        yield list(islice(there, shard.samples))
+
+
+def sound(raw: bytes) -> bool:
+    """Whether a manifest's JSON is the one that was sealed, whatever version wrote it."""
+    document = json.loads(raw)
+    return bool(document.get("seal") == _seal(document))
+
+
+def _seal(document: dict[str, Any]) -> str:
+    sealed = {name: value for name, value in document.items() if name != "seal"}
+    text = json.dumps(sealed, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def decode(raw: bytes) -> Manifest:

@@ -7,7 +7,9 @@ from io import BytesIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.dataset import refusals
 from core.dataset.record import Record
+from core.dataset.refusals import Unfilled
 
 PREVIEW_CONTEXTS = 64
 PREVIEW_SAMPLES = 8
@@ -26,11 +28,20 @@ RECORD_FIELDS = [
     pa.field("scores", _TEXT, nullable=False),
 ]
 REPEATING = ["context_id", "context", "class", "caption", "scores"]
+_UNFILLED = b"unfilled"
+_PRINT = pa.field("print", pa.binary(256), nullable=False)
 PART_SCHEMA = pa.schema([*RECORD_FIELDS, pa.field("thumbnail", pa.binary())])
 
 
-def build(records: Sequence[Record], thumbnails: Sequence[bytes | None]) -> bytes:
-    """The Parquet file of a shard's records; a thumbnail is a PNG, for samples in the preview."""
+def table(
+    records: Sequence[Record],
+    thumbnails: Sequence[bytes | None],
+    prints: Sequence[bytes] = (),
+) -> pa.Table:
+    """A shard's records as a table; a thumbnail is a PNG, for samples in the preview.
+
+    `prints` are of all samples, or of none: see `core.sprites.likeness`.
+    """
     columns: dict[str, Sequence[object]] = {
         "key": [r.key for r in records],
         "number": [r.number for r in records],
@@ -44,15 +55,41 @@ def build(records: Sequence[Record], thumbnails: Sequence[bytes | None]) -> byte
         "scores": [scores_text(r) for r in records],
         "thumbnail": thumbnails,
     }
-    buffer = BytesIO()
+    rows = pa.table(columns, schema=PART_SCHEMA)
+    return rows.append_column(_PRINT, [pa.array(prints, _PRINT.type)]) if prints else rows
+
+
+def build(
+    records: Sequence[Record],
+    thumbnails: Sequence[bytes | None],
+    missing: Sequence[Unfilled] = (),
+    prints: Sequence[bytes] = (),
+) -> bytes:
+    """The Parquet file of `table`, with the shard's unfilled samples in its footer, if any."""
+    buffer, rows = BytesIO(), table(records, thumbnails, prints)
+    if missing:
+        rows = rows.replace_schema_metadata({_UNFILLED: refusals.encode(missing)})
     pq.write_table(
-        pa.table(columns, schema=PART_SCHEMA),
+        rows,
         buffer,
         compression="zstd",
         use_dictionary=REPEATING,
         write_statistics=False,
     )
     return buffer.getvalue()
+
+
+def split(rows: pa.Table) -> tuple[pa.Table, bytes]:
+    """A part as every part is, and the prints of its samples one after the other, if it has any."""
+    if _PRINT.name not in rows.schema.names:
+        return rows, b""
+    return rows.drop_columns([_PRINT.name]), b"".join(rows[_PRINT.name].to_pylist())
+
+
+def unfilled(rows: pa.Table) -> list[Unfilled]:
+    """The unfilled samples that a part tells of. Raises CorruptError."""
+    held = (rows.schema.metadata or {}).get(_UNFILLED)
+    return refusals.decode(held) if held else []
 
 
 def scores_text(record: Record) -> str:

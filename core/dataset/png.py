@@ -5,6 +5,7 @@ so that a hostile file can cost no more than a sprite.
 Source: PNG, third edition, W3C 2025, sections 5 (datastream) and 11 (chunks).
 """
 
+import functools
 import struct
 import zlib
 
@@ -30,7 +31,10 @@ def decode(png: bytes, size: int) -> NDArray[np.uint8]:
     """Pixels [size, size, 4] of a file as `encode` makes it. Raises CorruptError."""
     head = _head(size, size)
     packed = png[len(head) + 8 : -16]
-    if len(png) < _OVERHEAD or png != head + _chunk(b"IDAT", packed) + _END:
+    around = png[: len(head) + 8] + png[-16:]
+    told = struct.pack(">I", len(packed)) + b"IDAT"
+    sum_ = struct.pack(">I", zlib.crc32(packed, _IDAT))
+    if len(png) < _OVERHEAD or around != head + told + sum_ + _END:
         raise CorruptError(f"not a PNG of {size} x {size} RGBA pixels as the format demands")
     wanted = size * (1 + 4 * size)
     unpacker = zlib.decompressobj()
@@ -40,9 +44,9 @@ def decode(png: bytes, size: int) -> NDArray[np.uint8]:
         raise CorruptError(f"a PNG's pixels cannot be unpacked: {error}") from error
     if len(raw) != wanted or not unpacker.eof or unpacker.unused_data:
         raise CorruptError(f"a PNG does not hold {size} x {size} pixels")
-    rows = np.frombuffer(raw, dtype=np.uint8).reshape(size, 1 + 4 * size)
-    if rows[:, 0].any():
+    if any(raw[:: 1 + 4 * size]):
         raise CorruptError("a PNG's rows are filtered, which the format does not allow")
+    rows = np.frombuffer(raw, dtype=np.uint8).reshape(size, 1 + 4 * size)
     return rows[:, 1:].reshape(size, size, 4)
 
 
@@ -56,8 +60,10 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
+@functools.cache
 def _head(height: int, width: int) -> bytes:
     return _SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0))
 
 
 _END = _chunk(b"IEND", b"")
+_IDAT = zlib.crc32(b"IDAT")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.dataset import png
-from core.dataset.manifest import Manifest
+from core.dataset.manifest import Manifest, ShardFile
 from core.dataset.record import Record
 from core.dataset.shard import unpack
 from core.dataset.source import Source, stream
@@ -25,10 +25,15 @@ def pictures(source: Source, manifest: Manifest) -> Iterator[tuple[Record, bytes
     A shard's hash is checked at its end.
     """
     for shard in manifest.shards:
-        with stream(source, shard.name, lambda _count: None) as reader:
-            yield from unpack(reader, manifest.model.size)
-            if reader.drain() != shard.sha256:
-                raise CorruptError(
-                    f"{shard.name} is not the file that the manifest names.",
-                    remedy="Run `spritemill verify`, then fetch the dataset again.",
-                )
+        yield from shard_pictures(source, shard, manifest.model.size)
+
+
+def shard_pictures(source: Source, shard: ShardFile, size: int) -> Iterator[tuple[Record, bytes]]:
+    """The same for one shard of sprites size x size."""
+    with stream(source, shard.name, lambda _count: None) as reader:
+        yield from unpack(reader, size)
+        if reader.drain() != shard.sha256:
+            raise CorruptError(
+                f"{shard.name} is not the file that the manifest names.",
+                remedy="Run `spritemill verify`, then fetch the dataset again.",
+            )

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-FETCH = "Fetch the file from the store again."
+FETCH = "`spritemill repair` mends it; or fetch the file from the store again."
 FINISH = "Wait until the job has succeeded, then fetch it again."
-EDITED = "It was changed after it was made: fetch the dataset from its store again."
+EDITED = "It was changed after it was made: `spritemill repair` it, or fetch it again."
 _MOST = 100
 
 
@@ -43,9 +43,12 @@ class Problems:
     count: int = 0
 
     def add(self, kind: str, where: str, detail: str, remedy: str = FETCH) -> None:
+        problem = Problem(kind, where, detail, remedy)
+        if problem in self.first:
+            return
         self.count += 1
         if self.count <= _MOST:
-            self.first.append(Problem(kind, where, detail, remedy))
+            self.first.append(problem)
 
     def all(self) -> tuple[Problem, ...]:
         more = self.count - _MOST

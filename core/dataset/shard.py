@@ -1,29 +1,41 @@
 """A shard: the samples that one task renders, as a WebDataset tar file and a part of the index."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import BinaryIO
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.dataset import parts, png, tar
+from core.dataset import parts, png, refusals, tar
 from core.dataset.digest import Digest
 from core.dataset.record import Record, decode, pixels_sha256
+from core.dataset.refusals import Unfilled
 from core.errors import CorruptError
-from core.request.plan import Sample
+from core.request.plan import Plan, Sample, Shard
+from core.sprites import likeness
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MAX_RECORD_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A shard's two files. `digest` is that of a dataset of these samples alone."""
+    """A shard's two files. `digest` is that of a dataset of these samples alone.
+
+    `refused` counts refused drawings by rule, `unfilled` the samples that are left out for them.
+    """
 
     tar: bytes
     part: bytes
     samples: int
     digest: str
+    refused: Mapping[str, int] = field(default_factory=dict)
+    unfilled: int = 0
 
 
 class Packer:
@@ -32,7 +44,9 @@ class Packer:
     Equal sprites give equal bytes with equal versions of zlib and pyarrow, however they come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, prints: bool = False) -> None:
+        """`prints` lets near-duplicates be found later, without the shards."""
+        self._prints: list[bytes] | None = [] if prints else None
         self._digest = Digest()
         self._files: list[bytes] = []
         self._records: list[Record] = []
@@ -58,11 +72,23 @@ class Packer:
             self._digest.update(record.context_id, record.index, record.sha256)
             self._records.append(record)
             self._thumbnails.append(picture if _previewed(sample) else None)
+        if self._prints is not None:
+            self._prints += _printed(images)
 
-    def finish(self) -> Packed:
-        part = parts.build(self._records, self._thumbnails)
+    def finish(self, unfilled: Sequence[Unfilled] = ()) -> Packed:
+        """The shard of all that was added, and of nothing for the samples that are `unfilled`."""
+        part = parts.build(self._records, self._thumbnails, unfilled, self._prints or ())
         content = b"".join([*self._files, tar.end()])
-        return Packed(content, part, len(self._records), self._digest.hexdigest())
+        refused: Counter[str] = Counter()
+        for counts in [
+            *(refusals.of(record.scores) for record in self._records),
+            *(each.refused for each in unfilled),
+        ]:
+            refused.update(counts)
+        samples = len(self._records)
+        return Packed(
+            content, part, samples, self._digest.hexdigest(), dict(refused), len(unfilled)
+        )
 
 
 def pack(
@@ -89,6 +115,27 @@ def unpack(stream: BinaryIO, size: int) -> Iterator[tuple[Record, bytes]]:
         if record.key != key:
             raise CorruptError(f"{beside!r} in the shard is the record of {record.key!r}")
         yield record, picture
+
+
+def part_of(tar_file: bytes, made: Plan) -> "pa.Table":
+    """The part of the index of a shard that is packed already. Raises CorruptError."""
+    pairs = list(unpack(BytesIO(tar_file), made.spec.size))
+    pictures = [picture if _shown(record, made) else None for record, picture in pairs]
+    printed: list[bytes] = []
+    if made.request.quality and made.request.quality.apart is not None and pairs:
+        size = made.spec.size
+        printed = _printed(np.stack([png.decode(picture, size) for _, picture in pairs]))
+    return parts.table([record for record, _ in pairs], pictures, printed)
+
+
+def _printed(images: NDArray[np.uint8]) -> list[bytes]:
+    return [row.tobytes() for row in likeness.prints(images).astype(np.uint8)]
+
+
+def _shown(record: Record, made: Plan) -> bool:
+    if record.index >= parts.PREVIEW_SAMPLES:
+        return False
+    return _previewed(next(made.samples(Shard(0, record.number, 1))))
 
 
 def _record(sample: Sample, image: NDArray[np.uint8], scores: Mapping[str, float]) -> Record:

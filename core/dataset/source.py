@@ -1,23 +1,25 @@
 """Where a dataset is read from: a folder, or a prefix of a store."""
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from core.dataset import manifest
-from core.dataset.layout import MANIFEST, dataset_prefix
+from core.dataset.layout import MANIFEST, content_type, dataset_prefix
 from core.dataset.manifest import Manifest
 from core.errors import CorruptError, NotFoundError
 from core.storage import Store
-from core.storage.files import disk_errors
+from core.storage.files import disk_errors, whole_file
 
 OnProgress = Callable[[int, int], None]
 """Called with the bytes that are done and the bytes there are."""
 
 CHUNK = 2**20
 _MAX_MANIFEST = 2**28
+_SCRATCH = ".partial"
 
 
 class Source(Protocol):
@@ -28,6 +30,16 @@ class Source(Protocol):
 
     def open(self, name: str) -> BinaryIO:
         """A stream of a file. Raises NotFoundError, StoreError, UnreachableError."""
+
+
+class Dataset(Source, Protocol):
+    """One whose files can be replaced."""
+
+    def put_file(self, name: str, path: Path) -> None:
+        """Write or replace a file, which is seen whole or not at all."""
+
+    def delete(self, name: str) -> None:
+        """Remove a file."""
 
 
 class FolderSource:
@@ -59,6 +71,22 @@ class FolderSource:
             except FileNotFoundError:
                 raise NotFoundError(f"There is no {name} in {self._folder}.") from None
 
+    def put_file(self, name: str, path: Path) -> None:
+        target, scratch = self._folder / name, self._folder / _SCRATCH
+        try:
+            with (
+                disk_errors(str(target)),
+                path.open("rb") as data,
+                whole_file(target, scratch) as whole,
+            ):
+                shutil.copyfileobj(data, whole, CHUNK)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def delete(self, name: str) -> None:
+        with disk_errors(str(self._folder / name)):
+            (self._folder / name).unlink(missing_ok=True)
+
 
 class StoreSource:
     """A job's dataset in a store."""
@@ -73,6 +101,12 @@ class StoreSource:
 
     def open(self, name: str) -> BinaryIO:
         return self._store.open(self._prefix + name)
+
+    def put_file(self, name: str, path: Path) -> None:
+        self._store.put_file(self._prefix + name, path, content_type=content_type(name))
+
+    def delete(self, name: str) -> None:
+        self._store.delete(self._prefix + name)
 
 
 class HashingReader(BufferedReader):
@@ -116,6 +150,18 @@ def stream(source: Source, name: str, on_bytes: Callable[[int], None]) -> Hashin
     return HashingReader(source.open(name), name, on_bytes)
 
 
+def read_whole(source: Source, name: str, sha256: str) -> bytes:
+    """A file that fits into memory, if it has this hash. Raises CorruptError."""
+    with source.open(name) as opened, disk_errors(name):
+        data = opened.read()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise CorruptError(
+            f"{name} is not the file that the manifest names.",
+            remedy="`spritemill repair` mends it.",
+        )
+    return data
+
+
 def read_manifest(source: Source) -> Manifest:
     """The manifest. Raises NotFoundError when the dataset is unfinished, CorruptError."""
     with source.open(MANIFEST) as opened:
@@ -123,7 +169,7 @@ def read_manifest(source: Source) -> Manifest:
     if len(raw) > _MAX_MANIFEST:
         raise CorruptError(f"{MANIFEST} has more than {_MAX_MANIFEST:,} bytes.")
     read = manifest.decode(raw)
-    if read.sealed().seal != read.seal:
+    if not manifest.sound(raw):
         raise CorruptError(
             f"{MANIFEST} was changed after the dataset was finished.",
             remedy="Fetch the dataset from its store again.",

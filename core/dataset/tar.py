@@ -13,6 +13,7 @@ from core.errors import CorruptError
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
 _OWNER = b"0000644\0" + b"0000000\0" * 2  # mode, user, group
+_TIME = b"\0" + b"00000000000\0"  # behind the size
 _TAIL = (
     b"0" + bytes(100) + b"ustar\x0000" + bytes(64) + b"0000000\0" * 2 + bytes(155 + 12)
 )  # type, link, magic, names, device, prefix
@@ -39,21 +40,41 @@ def members(stream: BinaryIO, largest: int) -> Iterator[tuple[str, bytes]]:
         raise CorruptError("the tar file goes on behind its end")
 
 
+def starts(stream: BinaryIO) -> Iterator[int]:
+    """Where each file's header is, then where the end is, by headers alone. Raises CorruptError."""
+    place = stream.seek(0)
+    while (header := _take(stream, _BLOCK)) != bytes(_BLOCK):
+        yield place
+        size = _parse(header)[1]
+        place = stream.seek(place + _BLOCK + size + -size % _BLOCK)
+    yield place
+
+
+def salvage(raw: bytes) -> Iterator[tuple[str, bytes]]:
+    """The files of a damaged tar whose headers are whole, wherever they stand."""
+    for start in range(0, len(raw) - _BLOCK + 1, _BLOCK):
+        try:
+            name, size = _parse(raw[start : start + _BLOCK])
+        except CorruptError:
+            continue
+        yield name, raw[start + _BLOCK : start + _BLOCK + size]
+
+
 def _parse(header: bytes) -> tuple[str, int]:
     name = header[:100].rstrip(b"\0")
-    digits = header[124:135]
-    if not digits.isdigit() or b"8" in digits or b"9" in digits:
-        raise CorruptError("a tar header has no size")
-    size = int(digits, 8)
+    try:
+        size = int(header[124:135], 8)
+    except ValueError:
+        raise CorruptError("a tar header has no size") from None
     if header != _header(name, size) or not name.isascii():
         raise CorruptError(f"the tar header of {name[:80]!r} is not as the format demands")
     return name.decode("ascii"), size
 
 
 def _header(name: bytes, size: int) -> bytes:
-    front = name.ljust(100, b"\0") + _OWNER + b"%011o\0" % size + b"00000000000\0"
-    total = sum(front) + 8 * ord(" ") + _TAIL_SUM
-    return front + b"%06o\0 " % total + _TAIL
+    digits = b"%011o" % size
+    total = sum(name) + sum(digits) + _FIXED_SUM  # summing all 512 bytes would cost most of a read
+    return name.ljust(100, b"\0") + _OWNER + digits + _TIME + b"%06o\0 " % total + _TAIL
 
 
 def _take(stream: BinaryIO, size: int) -> bytes:
@@ -63,4 +84,4 @@ def _take(stream: BinaryIO, size: int) -> bytes:
     return data
 
 
-_TAIL_SUM = sum(_TAIL)
+_FIXED_SUM = sum(_OWNER) + sum(_TIME) + 8 * ord(" ") + sum(_TAIL)

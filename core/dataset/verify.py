@@ -2,31 +2,37 @@
 
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterator
-from itertools import islice
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-from core.dataset import index, png
+from core.dataset import index, truth
 from core.dataset.digest import Digest
-from core.dataset.layout import INDEX, MANIFEST, REQUEST, shard_name
-from core.dataset.manifest import Manifest, ShardFile
-from core.dataset.record import Record, pixels_sha256
+from core.dataset.layout import INDEX, MANIFEST, REQUEST
+from core.dataset.manifest import Manifest, numbers
 from core.dataset.report import EDITED, FINISH, Problem, Problems, Report
-from core.dataset.shard import unpack
+from core.dataset.shard_check import Checked, ShardCheck, Task
 from core.dataset.source import CHUNK, OnProgress, Source, read_manifest, stream
 from core.errors import CorruptError, NotFoundError, RequestError
 from core.request import document, load
-from core.request.plan import RENDERER_VERSION, Plan, Sample, Shard, digest, plan
+from core.request.plan import RENDERER_VERSION, Plan, digest, plan
 from core.storage.files import disk_errors
 
+_WORTH_PROCESSES = 2**28  # a process takes a second to start
+_AHEAD = 2
 
-def verify(source: Source, on_progress: OnProgress | None = None) -> Report:
+_begun: list[ShardCheck] = []
+
+
+def verify(source: Source, on_progress: OnProgress | None = None, processes: int = 1) -> Report:
     """Check all that the manifest says, reading each file once and holding one shard's records.
 
-    Kinds of problems: unfinished, manifest, missing, extra, size, hash, request, shard, pixels,
-    order, index, count, digest. Raises StoreError or UnreachableError when the source itself
-    cannot be read.
+    With more `processes`, which need to read the source themselves, shards are shared out; the
+    program must be one that can be imported again. Kinds of problems: unfinished, manifest,
+    missing, extra, size, hash, request, shard, pixels, order, index, count, digest. Raises
+    StoreError or UnreachableError when the source itself cannot be read.
     """
     try:
         manifest = read_manifest(source)
@@ -35,13 +41,19 @@ def verify(source: Source, on_progress: OnProgress | None = None) -> Report:
         return Report((problem,), 0, 0, "")
     except CorruptError as error:
         return Report((Problem("manifest", MANIFEST, error.message, EDITED),), 0, 0, "")
-    return _Check(source, manifest, on_progress).run()
+    return _Check(source, manifest, on_progress, processes).run()
 
 
 class _Check:
     """One pass over a dataset."""
 
-    def __init__(self, source: Source, manifest: Manifest, on_progress: OnProgress | None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        manifest: Manifest,
+        on_progress: OnProgress | None,
+        processes: int,
+    ) -> None:
         self._source = source
         self._manifest = manifest
         self._on_progress = on_progress
@@ -50,6 +62,7 @@ class _Check:
         self._samples = 0
         self._bytes = 0
         self._total = sum(manifest.sizes().values())
+        self._processes = processes if self._total > _WORTH_PROCESSES else 1
         self._unreadable = False
         self._readable: set[str] = set()
 
@@ -59,12 +72,15 @@ class _Check:
             for file in self._manifest.files:
                 self._copy(file.name, file.sha256, Path(folder) / file.name)
             made = self._request(Path(folder) / REQUEST)
-            expected = self._expected(made)
-            rows = self._rows(Path(folder) / INDEX)
-            for position, shard in enumerate(self._manifest.shards):
-                self._shard(position, shard, expected, rows)
-            if left := next(rows, None):
-                self._add("index", INDEX, f"it lists {left['key']}, which no shard holds.", EDITED)
+            rows = Path(folder) / INDEX if (Path(folder) / INDEX).exists() else None
+            if rows:
+                self._footer(rows)
+            left_out = frozenset(sample.number for sample in self._manifest.quarantined)
+            check = ShardCheck(self._source, self._manifest.model.size, made, rows, left_out)
+            for checked in _checked(check, self._tasks(), self._processes):
+                self._take(checked)
+            if rows:
+                self._leftover(rows)
         self._totals(made)
         found = "" if self._unreadable else self._digest.hexdigest()
         if found and found != self._manifest.dataset_digest:
@@ -121,93 +137,48 @@ class _Check:
             found = digest(made, manifest.weights)
             if found != manifest.request_digest:
                 self._add("request", REQUEST, f"its digest is {found}, not the manifest's.", EDITED)
+                return None
         return made
 
-    def _expected(self, made: Plan | None) -> Iterator[Sample]:
-        """The samples that the dataset must hold, in order."""
-        if made is None:
-            return
-        left_out = {sample.number for sample in self._manifest.quarantined}
-        for sample in made.samples(Shard(0, 0, made.total)):
-            if sample.number not in left_out:
-                yield sample
-
-    def _rows(self, path: Path) -> Iterator[dict[str, Any]]:
-        """The rows of the index, as far as it can be read."""
-        if not path.exists():
-            return
+    def _footer(self, path: Path) -> None:
+        """The index keeps a copy of the manifest: it tells when that was sealed anew."""
         try:
-            yield from index.rows(path)
+            kept = truth.footer(path)
+        except CorruptError:
+            return  # reading its rows tells
+        if kept and kept.manifest != truth.without_files(self._manifest):
+            detail = f"it says otherwise than the copy that {INDEX} keeps."
+            self._add("manifest", MANIFEST, detail, EDITED)
+
+    def _tasks(self) -> Iterator[Task]:
+        """The shards in order, each with the place of its samples in the plan and in the index."""
+        row, end = 0, 0
+        for position, (shard, run) in enumerate(
+            zip(self._manifest.shards, numbers(self._manifest), strict=True)
+        ):
+            first, end = (run[0], run[-1] + 1) if run else (end, end)
+            there = shard.name in self._readable
+            yield Task(shard, position, first, end, row, there)
+            row += shard.samples
+
+    def _take(self, checked: Checked) -> None:
+        for problem in checked.problems:
+            self._problems.add(problem.kind, problem.where, problem.detail, problem.remedy)
+        self._samples += checked.samples
+        self._read(checked.read)
+        if checked.lines is None:
+            self._unreadable = True
+        else:
+            self._digest.add(checked.lines)
+
+    def _leftover(self, path: Path) -> None:
+        """Rows of the index beyond those of the shards."""
+        held = sum(shard.samples for shard in self._manifest.shards)
+        try:
+            for row in index.Cursor(path).take(held, 1):
+                self._add("index", INDEX, f"it lists {row['key']}, which no shard holds.", EDITED)
         except CorruptError as error:
             self._add("index", INDEX, f"{error.message}.", EDITED)
-
-    def _shard(
-        self,
-        position: int,
-        shard: ShardFile,
-        expected: Iterator[Sample],
-        rows: Iterator[dict[str, Any]],
-    ) -> None:
-        wanted = list(islice(expected, shard.samples))
-        listed = list(islice(rows, shard.samples))
-        if shard.number != position or shard.name != shard_name(shard.number, shard.sha256):
-            self._add("manifest", shard.name, "its number or name is not its own.", EDITED)
-        records = self._records(shard)
-        if records is None:
-            self._unreadable = True
-            return
-        self._samples += len(records)
-        if len(records) != shard.samples:
-            detail = f"it holds {len(records):,} samples instead of {shard.samples:,}."
-            self._add("count", shard.name, detail, EDITED)
-        self._compare(shard, records, wanted, listed)
-
-    def _compare(
-        self,
-        shard: ShardFile,
-        records: list[Record],
-        wanted: list[Sample],
-        listed: list[dict[str, Any]],
-    ) -> None:
-        """The first sample of a shard that is not the request's, the first that the index has
-        otherwise."""
-        for record, sample in zip(records, wanted, strict=False):
-            if not _same(record, sample):
-                detail = f"{record.key} is where the request has {sample.key}."
-                self._add("order", shard.name, detail, EDITED)
-                break
-        for record, row in zip(records, listed, strict=False):
-            if index.row(record, shard.number) != row:
-                detail = f"it says otherwise of {record.key} than {shard.name}."
-                self._add("index", INDEX, detail, EDITED)
-                break
-
-    def _records(self, shard: ShardFile) -> list[Record] | None:
-        """The records of a shard, its sprites decoded; None when it is damaged."""
-        if shard.name not in self._readable:
-            return None
-        size = self._manifest.model.size
-        records, wrong, fault = [], [], ""
-        with stream(self._source, shard.name, self._read) as reader:
-            try:
-                for record, picture in islice(unpack(reader, size), shard.samples + 1):
-                    found = pixels_sha256(png.decode(picture, size))
-                    self._digest.update(record.context_id, record.index, found)
-                    records.append(record)
-                    if found != record.sha256:
-                        wrong.append(record.key)
-            except CorruptError as error:
-                fault = error.message
-            sha256 = reader.drain()
-        if sha256 != shard.sha256:
-            self._add("hash", shard.name, f"its SHA-256 is {sha256}, not the manifest's.")
-            return None
-        if fault:
-            self._add("shard", shard.name, f"{fault}.", EDITED)
-            return None
-        for key in wrong:
-            self._add("pixels", f"{shard.name}/{key}", "its pixels have another hash.", EDITED)
-        return records
 
     def _totals(self, made: Plan | None) -> None:
         manifest = self._manifest
@@ -222,12 +193,27 @@ class _Check:
             self._add("count", MANIFEST, detail, EDITED)
 
 
-def _same(record: Record, sample: Sample) -> bool:
-    context = sample.context
-    return (
-        record.key, record.number, record.index, record.context_id,
-        record.context_label, record.class_name, record.caption,
-    ) == (
-        sample.key, sample.number, sample.index, context.id,
-        context.label, context.class_name, context.caption,
-    )  # fmt: skip
+def _checked(check: ShardCheck, tasks: Iterator[Task], processes: int) -> Iterator[Checked]:
+    """What the shards show, in order, a few ahead of what is taken."""
+    if processes == 1:
+        yield from map(check, tasks)
+        return
+    with ProcessPoolExecutor(
+        processes, get_context("spawn"), initializer=_begin, initargs=(check,)
+    ) as pool:
+        ahead: deque[Future[Checked]] = deque()
+        for task in tasks:
+            ahead.append(pool.submit(_one, task))
+            if len(ahead) > _AHEAD * processes:
+                yield ahead.popleft().result()
+        for each in ahead:
+            yield each.result()
+
+
+def _begin(check: ShardCheck) -> None:
+    """In each process of the pool, once."""
+    _begun.append(check)
+
+
+def _one(task: Task) -> Checked:
+    return _begun[0](task)

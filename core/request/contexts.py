@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import Fault
 from core.request.load import nearest
+from core.request.picture import Picture
 from core.request.spec import Asked
 from core.weights.spec import ModelSpec
 
@@ -46,6 +47,7 @@ class Context:
     caption: str
     slug: str
     id: str
+    start: Picture | None = None
 
 
 def dense(terms: Terms, length: int) -> "NDArray[np.float32]":
@@ -122,11 +124,19 @@ def tokens(text: str) -> list[str]:
     return [word for word in dict.fromkeys(words) if word not in FILLERS]
 
 
-def build(number: int, asked: Asked, negative: Asked | None, vocabulary: Vocabulary) -> Context:
-    """The context of what is asked, steering away from `negative`."""
+def build(
+    number: int,
+    asked: Asked,
+    negative: Asked | None,
+    vocabulary: Vocabulary,
+    start: Picture | None = None,
+) -> Context:
+    """The context of what is asked, steering away from `negative`, from the picture `start`."""
     label = _label(asked)
     if negative is not None:
         label += f", not {_label(negative)}"
+    if start is not None:
+        label += f", from picture {_hashed(_picture(start))[:6]}"
     return Context(
         number=number,
         terms=vocabulary.terms(asked),
@@ -135,14 +145,23 @@ def build(number: int, asked: Asked, negative: Asked | None, vocabulary: Vocabul
         class_name=asked.class_name or "",
         caption=" ".join(filter(None, (asked.text, asked.class_name))) or label,
         slug=_slug(label),
-        id=identity(asked, negative),
+        id=identity(asked, negative, start),
+        start=start,
     )
 
 
-def identity(asked: Asked, negative: Asked | None) -> str:
+def identity(asked: Asked, negative: Asked | None, start: Picture | None = None) -> str:
     """16 hex digits that name what was asked, however it was spelled."""
     meaning = [_meaning(asked), _meaning(negative) if negative else None]
-    return hashlib.sha256(_ENCODER.encode(meaning).encode()).hexdigest()[:16]
+    return _hashed([*meaning, _picture(start)] if start else meaning)[:16]
+
+
+def _hashed(meaning: list[Any]) -> str:
+    return hashlib.sha256(_ENCODER.encode(meaning).encode()).hexdigest()
+
+
+def _picture(start: Picture) -> list[Any]:
+    return [start.image, start.mask, start.share]
 
 
 def _meaning(asked: Asked) -> list[Any]:

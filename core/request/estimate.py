@@ -27,7 +27,10 @@ def estimate(made: Plan, *, rate: float, png_bytes: float, workers: int = 1) -> 
     The last shards leave some workers idle, so the wait is counted in whole rounds of shards.
     """
     sampling = made.request.sampling
-    evaluations = (sampling.steps or 1) * (1 if sampling.guidance == 1 else 2)
+    steps = sampling.steps or 1
+    if sampling.sampler == "heun":
+        steps = 2 * steps - 1
+    evaluations = steps * (1 if sampling.guidance == 1 else 2)
     busy = max(1, min(workers, made.shard_count))
     rounds = -(-made.shard_count // busy)
     return Estimate(

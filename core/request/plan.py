@@ -6,13 +6,18 @@ samples share one, and shard i is known without looking at any other.
 
 import bisect
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from core import weights
 from core.errors import Fault, RequestError
+from core.request import control, sampling
 from core.request.contexts import Context, Vocabulary, build, identity
 from core.request.load import canonical
-from core.request.spec import Asked, ContextSpec, Request, Sampling
+from core.request.quality import ENCODER_SIZE
+from core.request.spec import Asked, ContextSpec, Outputs, Parent, Request
 from core.weights.spec import ModelSpec
 
 RENDERER_VERSION = 1
@@ -20,7 +25,6 @@ RENDERER_VERSION = 1
 
 _MOST_FAULTS = 20
 _SHARDS_PER_JOB = 64
-_STEPS = {"ddpm": 500, "ddim": 25}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,15 @@ class _Entry:
     first_sample: int
     contexts: int
     samples: int  # of each context
+    first_index: int
 
 
 class Plan:
-    """A resolved request with every number that follows from it."""
+    """A resolved request with every number that follows from it.
+
+    Of `total` samples the first `kept`, in `kept_shards` shards, are a parent's; `new` are to be
+    rendered, in `shard_count` shards.
+    """
 
     def __init__(self, request: Request, spec: ModelSpec) -> None:
         self.request = _resolve(request, spec)
@@ -63,41 +72,66 @@ class Plan:
         self._vocabulary = Vocabulary(spec)
         self._entries = _entries(request)
         last = self._entries[-1]
-        self.context_count = last.first_context + last.contexts
+        self.context_count = sum(e.contexts for e in self._entries if not e.first_index)
         self.total = last.first_sample + last.contexts * last.samples
-        self.shard_samples = request.outputs.shard_samples or _shard_samples(self.total)
-        self.shard_count = -(-self.total // self.shard_samples)
+        parent = request.parent if isinstance(request.parent, Parent) else None
+        self.kept = parent.samples if parent else 0
+        self.kept_shards = parent.shards if parent else 0
+        self.new = self.total - self.kept
+        self.shard_samples = request.outputs.shard_samples or _shard_samples(self.new)
+        self.shard_count = -(-self.new // self.shard_samples)
         self._sample_starts = [entry.first_sample for entry in self._entries]
         self._context_starts = [entry.first_context for entry in self._entries]
 
     def shard(self, number: int) -> Shard:
-        first = number * self.shard_samples
+        """The number-th shard to render; those of the parent come before it."""
+        first = self.kept + number * self.shard_samples
         if not 0 <= number < self.shard_count:
             raise IndexError(number)
-        return Shard(number, first, min(self.shard_samples, self.total - first))
+        count = min(self.shard_samples, self.total - first)
+        return Shard(self.kept_shards + number, first, count)
 
     def context(self, number: int) -> Context:
         entry = self._entries[bisect.bisect_right(self._context_starts, number) - 1]
-        asked = _asked(entry.spec, number - entry.first_context)
-        return build(number, asked, entry.spec.negative, self._vocabulary)
+        asked = asked_at(entry.spec, number - entry.first_context)
+        return build(number, asked, entry.spec.negative, self._vocabulary, entry.spec.start)
 
     def contexts(self) -> Iterator[tuple[Context, int]]:
         """Every context with the number of its samples."""
+        added = self._added()
         for entry in self._entries:
-            for number in range(entry.first_context, entry.first_context + entry.contexts):
-                yield self.context(number), entry.samples
+            if not entry.first_index:
+                for number in range(entry.first_context, entry.first_context + entry.contexts):
+                    context = self.context(number)
+                    yield context, entry.samples + added.get(context.id, 0)
+
+    def _added(self) -> Counter[str]:
+        """How many samples later entries add to each context."""
+        added: Counter[str] = Counter()
+        for entry in self._entries:
+            if entry.first_index:
+                for step in range(entry.contexts):
+                    added[name_at(entry.spec, step)] += entry.samples
+        return added
 
     def samples(self, shard: Shard) -> Iterator[Sample]:
         """The samples of a shard, in order."""
         context: Context | None = None
         for number in range(shard.first, shard.first + shard.count):
             entry = self._entries[bisect.bisect_right(self._sample_starts, number) - 1]
-            step, index = divmod(number - entry.first_sample, entry.samples)
+            step, offset = divmod(number - entry.first_sample, entry.samples)
+            index = entry.first_index + offset
             if context is None or context.number != entry.first_context + step:
                 context = self.context(entry.first_context + step)
             key = f"{context.slug}-{context.id}-{index:06d}"
             noise = noise_key(self.request.seed, context.id, index)
             yield Sample(number, context, index, key, noise)
+
+    def spread(self, count: int) -> Iterator[Sample]:
+        """At most `count` samples, evenly spread over all."""
+        shown = min(count, self.total)
+        for place in range(shown):
+            yield from self.samples(Shard(0, place * self.total // shown, 1))
 
 
 def plan(request: Request, spec: ModelSpec, max_samples: int = 100_000_000) -> Plan:
@@ -121,25 +155,31 @@ def noise_key(seed: int, context_id: str, index: int, retry: int = 0) -> bytes:
 def digest(made: Plan, weights_sha256: str) -> str:
     """64 hex digits: equal for requests that give equal datasets on equal hardware."""
     content = made.request.model_copy(
-        update={"name": "sprites", "priority": 0, "outputs": type(made.request.outputs)()}
+        update={"name": "sprites", "priority": 0, "outputs": Outputs(), **_judged(made)}
     )
+    if isinstance(content.parent, Parent):  # its digest tells which; where it lies does not matter
+        content = content.model_copy(update={"parent": content.parent.digest})
     text = f"{RENDERER_VERSION}\n{weights_sha256}\n{canonical(content)}"
+    if content.quality is not None and content.quality.by_encoder:
+        text += "".join(f"\n{weights.sha256(path)}" for path in weights.judges())
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _judged(made: Plan) -> dict[str, Any]:
+    """What of the quality rules, and of the cut into shards for their sake, decides on pixels."""
+    rules = made.request.quality
+    if rules is None:
+        return {}
+    found: dict[str, Any] = {"quality": rules.model_copy(update={"drift": None})}
+    if rules.apart is not None:
+        found["outputs"] = Outputs(shard_samples=made.shard_samples)
+    return found
+
+
 def _resolve(request: Request, spec: ModelSpec) -> Request:
-    asked, defaults = request.sampling, spec.defaults
-    sampler = asked.sampler or defaults.sampler
-    steps = defaults.steps if sampler == defaults.sampler else _STEPS.get(sampler, defaults.steps)
-    sampling = Sampling(
-        sampler=sampler,
-        steps=asked.steps or steps,
-        guidance=defaults.guidance if asked.guidance is None else asked.guidance,
-        eta=(asked.eta or 0.0) if sampler == "ddim" else None,
-        interval=asked.interval,
-    )
+    resolved = sampling.resolve(request.sampling, spec)
     pixels = request.pixels.model_copy(update={"size": spec.size})
-    return request.model_copy(update={"sampling": sampling, "pixels": pixels})
+    return request.model_copy(update={"sampling": resolved, "pixels": pixels})
 
 
 def _entries(request: Request) -> list[_Entry]:
@@ -147,13 +187,13 @@ def _entries(request: Request) -> list[_Entry]:
     for spec in request.contexts:
         contexts = len(spec.product.classes) * len(spec.product.text) if spec.product else 1
         samples = spec.samples or request.samples or 0
-        entries.append(_Entry(spec, context, sample, contexts, samples))
+        entries.append(_Entry(spec, context, sample, contexts, samples, spec.first or 0))
         context += contexts
         sample += contexts * samples
     return entries
 
 
-def _asked(spec: ContextSpec, step: int) -> Asked:
+def asked_at(spec: ContextSpec, step: int) -> Asked:
     """What the step-th context of an entry asks for."""
     if spec.product is None:
         return spec
@@ -161,6 +201,11 @@ def _asked(spec: ContextSpec, step: int) -> Asked:
     return Asked.model_construct(
         class_name=spec.product.classes[row], text=spec.product.text[column]
     )
+
+
+def name_at(spec: ContextSpec, step: int) -> str:
+    """The identity of the step-th context of an entry."""
+    return identity(asked_at(spec, step), spec.negative, spec.start)
 
 
 def _shard_samples(total: int) -> int:
@@ -177,12 +222,20 @@ def _faults(request: Request, spec: ModelSpec) -> list[Fault]:
                 "pixels.size", str(request.pixels.size), f"the model {spec.name} makes {spec.size}"
             )
         )
-    if spec.channels == 3 and request.pixels.alpha != "opaque":
+    faults += sampling.faults(request.sampling, spec)
+    if spec.channels < 4 and request.pixels.alpha != "opaque":
         faults.append(
             Fault("pixels.alpha", request.pixels.alpha, f"the model {spec.name} has no alpha",
                   "Use opaque.")
         )  # fmt: skip
-    vocabulary, seen = Vocabulary(spec), dict[str, str]()
+    if request.quality and request.quality.by_encoder and spec.size != ENCODER_SIZE:
+        faults.append(
+            Fault("quality", "", f"agreement and novelty are judged at {ENCODER_SIZE} x "
+                  f"{ENCODER_SIZE} pixels; the model {spec.name} makes {spec.size}",
+                  "Leave them out.")
+        )  # fmt: skip
+    faults += control.faults(request, spec)
+    vocabulary, seen = Vocabulary(spec), dict[str, tuple[str, int]]()
     for number, entry in enumerate(request.contexts):
         field = f"contexts[{number}]"
         if entry.samples is None and request.samples is None:
@@ -192,7 +245,7 @@ def _faults(request: Request, spec: ModelSpec) -> list[Fault]:
         faults += _context_faults(entry, field, vocabulary)
         if len(faults) >= _MOST_FAULTS:
             break
-        faults += _repeats(entry, field, seen)
+        faults += _repeats(entry, entry.samples or request.samples or 0, field, seen)
     return faults
 
 
@@ -209,12 +262,20 @@ def _context_faults(entry: ContextSpec, field: str, vocabulary: Vocabulary) -> l
     return found
 
 
-def _repeats(entry: ContextSpec, field: str, seen: dict[str, str]) -> list[Fault]:
+def _repeats(
+    entry: ContextSpec, samples: int, field: str, seen: dict[str, tuple[str, int]]
+) -> list[Fault]:
+    """Faults of an entry beside those above: `seen` has the field and the end of each context."""
     count = len(entry.product.classes) * len(entry.product.text) if entry.product else 1
+    first = entry.first or 0
     for step in range(count):
-        name = identity(_asked(entry, step), entry.negative)
-        if name in seen:
-            return [Fault(field, "", f"it asks for the same as {seen[name]}",
+        name = name_at(entry, step)
+        before, end = seen.get(name, ("", 0))
+        if before and not first:
+            return [Fault(field, "", f"it asks for the same as {before}",
                           "Ask once, with the sum of the samples.")]  # fmt: skip
-        seen[name] = field
+        if first != end:
+            return [Fault(f"{field}.first", str(first), "it does not go on where the context ends",
+                          f"Say first: {end}." if end else "Leave it out.")]  # fmt: skip
+        seen[name] = (field, first + samples)
     return []

@@ -3,7 +3,19 @@
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
+
+from core.request import palettes
+from core.request.picture import Picture
+from core.request.quality import Quality
 
 MAX_STEPS = 1000
 MAX_WEIGHT = 100.0
@@ -13,6 +25,16 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Weight = Annotated[Number, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
+Colours = Annotated[int, Field(strict=True, ge=1, le=256)]
+Listed = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")], ...],
+    Field(min_length=1, max_length=256),
+]
+Palette = Annotated[
+    Annotated[Listed, Tag("#list")] | Annotated[Colours, Tag("#count")],
+    Discriminator(lambda value: "#list" if isinstance(value, list | tuple) else "#count"),
+    BeforeValidator(palettes.named, json_schema_input_type=Listed | Colours | palettes.Name),
+]
 
 
 class _Part(BaseModel):
@@ -59,7 +81,7 @@ class Product(_Part):
     text: Annotated[tuple[Text, ...], Field(min_length=1, description="The texts.")]
 
 
-class ContextSpec(Asked):
+class ContextSpec(Asked, Picture):
     """One entry of the request's list of contexts."""
 
     product: Annotated[Product | None, Field(description="Every class with every text.")] = None
@@ -69,6 +91,10 @@ class ContextSpec(Asked):
     negative: Annotated[Asked | None, Field(description="What to steer away from.")] = None
     samples: Annotated[
         Count | None, Field(description="Sprites of each context; overrides the request's.")
+    ] = None
+    first: Annotated[
+        int | None,
+        Field(strict=True, ge=1, description="Goes on with a context above, from this index."),
     ] = None
 
     @model_validator(mode="after")
@@ -88,10 +114,15 @@ class Sampling(_Part):
     """How noise becomes a sprite. What is left out, the model's defaults fill in."""
 
     sampler: Annotated[
-        Literal["ddpm", "ddim", "dpmpp_2m"] | None, Field(description="The sampling method.")
+        Literal["ddpm", "ddim", "dpmpp_2m", "heun"] | None,
+        Field(description="The sampling method."),
     ] = None
     steps: Annotated[
         int | None, Field(strict=True, ge=1, le=MAX_STEPS, description="Denoising steps.")
+    ] = None
+    step_size: Annotated[
+        int | None,
+        Field(strict=True, ge=1, le=MAX_STEPS, description="In place of steps: times in a step."),
     ] = None
     guidance: Annotated[
         Number | None, Field(ge=0, le=30, description="Classifier-free guidance; 1 is none.")
@@ -108,6 +139,8 @@ class Sampling(_Part):
     def _consistent(self) -> Self:
         if self.eta is not None and self.sampler != "ddim":
             raise ValueError("eta belongs to the ddim sampler; name it or leave eta out")
+        if self.step_size is not None and self.sampler not in ("ddim", "ddpm"):
+            raise ValueError("step_size belongs to the samplers ddim and ddpm; name one")
         if self.interval is not None and not 0 <= self.interval[0] < self.interval[1]:
             raise ValueError("the interval must be [low, high] with 0 <= low < high")
         return self
@@ -124,8 +157,15 @@ class Pixels(_Part):
         Field(description="Transparency: all or nothing, as the model drew it, or on black."),
     ] = "binary"
     palette: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")], ...] | None,
-        Field(min_length=1, max_length=256, description="Colours to snap to, as #rrggbb."),
+        Palette | None,
+        Field(description="Colours to snap to: a list of #rrggbb, a name, or how many to choose."),
+    ] = None
+    colours: Annotated[
+        Colours | None, Field(description="Most colours in a sprite; like ones become one.")
+    ] = None
+    tile: Annotated[
+        Literal["x", "y", "both"] | None,
+        Field(description="Sides that join their opposites without a seam."),
     ] = None
 
 
@@ -136,6 +176,15 @@ class Outputs(_Part):
         int | None, Field(strict=True, ge=1, le=65536, description="Sprites in a shard.")
     ] = None
     preview: Annotated[bool, Field(strict=True, description="Whether to draw a sheet.")] = True
+
+
+class Parent(_Part):
+    """The dataset that a request extends: its job, its digest, and how much of it there is."""
+
+    job: Annotated[str, Field(pattern=r"^[a-z0-9]{12}$")]
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    samples: Annotated[int, Field(strict=True, ge=1)]
+    shards: Annotated[int, Field(strict=True, ge=1)]
 
 
 class Request(_Part):
@@ -150,6 +199,10 @@ class Request(_Part):
     seed: Annotated[
         int, Field(strict=True, ge=0, lt=2**63, description="Other seed, other sprites.")
     ] = 0
+    parent: Annotated[
+        str | Parent | None,
+        Field(description="A job, or the digest of its dataset, that this one extends."),
+    ] = None
     samples: Annotated[Count | None, Field(description="Sprites of each context.")] = None
     contexts: Annotated[
         tuple[ContextSpec, ...],
@@ -157,6 +210,7 @@ class Request(_Part):
     ]
     sampling: Annotated[Sampling, Field(description="How they are made.")] = Sampling()
     pixels: Annotated[Pixels, Field(description="What their pixels are.")] = Pixels()
+    quality: Annotated[Quality | None, Field(description="Which are drawn anew.")] = None
     outputs: Annotated[Outputs, Field(description="How they are laid out.")] = Outputs()
     priority: Annotated[
         int, Field(strict=True, ge=-100, le=100, description="Higher goes first.")

@@ -5,7 +5,24 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import dataset, jobs, mill, models, request, run, system, workers
+from orchestrator.cli import (
+    animate,
+    dataset,
+    evaluate,
+    export,
+    extend,
+    jobs,
+    mill,
+    models,
+    report,
+    request,
+    run,
+    samples,
+    system,
+    train,
+    trust,
+    workers,
+)
 from orchestrator.cli.console import Console
 from orchestrator.cli.session import Session
 
@@ -54,12 +71,18 @@ def _add(panel: str, **commands: Callable[..., None]) -> None:
         app.command(name, rich_help_panel=panel, epilog=EPILOG)(command)
 
 
-_add("Make a dataset", init=request.init, run=run.run)
+_add("Make a dataset", init=request.init, run=run.run, extend=extend.extend)
+_add("Make a model", train=train.train, evaluate=evaluate.evaluate)
 _add("Requests", check=request.check, plan=request.plan, schema=request.schema)
+_add("Requests", animate=animate.animate)
 _add("Jobs", submit=jobs.submit, status=jobs.status, list=jobs.list_, watch=jobs.watch)
 _add("Jobs", pause=jobs.pause, resume=jobs.resume, cancel=jobs.cancel, rm=jobs.rm)
 _add("Jobs", events=jobs.events, logs=jobs.logs)
 _add("Datasets", download=dataset.download, preview=dataset.preview, verify=dataset.verify)
+_add("Datasets", export=export.export)
+_add("Datasets", report=report.report)
+_add("Datasets", repair=trust.repair, diff=trust.diff)
+_add("Datasets", show=samples.show, regenerate=samples.regenerate)
 _add("The mill", up=mill.up, down=mill.down, doctor=system.doctor, config=system.config)
 for _name, _group in (
     ("workers", workers.group),

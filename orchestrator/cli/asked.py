@@ -12,13 +12,20 @@ SAMPLES = 20
 
 
 def request_text(path: str) -> str:
-    """The text of a request file; `-` is standard input. Raises RequestError."""
-    from core.request import document
+    """The text of a request file with its pictures in it; `-` is standard input.
+
+    Raises RequestError.
+    """
+    from core.request import document, images
 
     if path == "-":
         raw = sys.stdin.buffer.read(document.MAX_BYTES + 1)
-        return document.decode(raw, "standard input")
-    return document.read(Path(path))
+        text, folder = document.decode(raw, "standard input"), Path()
+    else:
+        text, folder = document.read(Path(path)), Path(path).parent
+    if not images.mentioned(text):
+        return text
+    return json.dumps(images.inline(document.parse(text), folder))
 
 
 def text_of(

@@ -18,6 +18,7 @@ from orchestrator.cli.progress import Progress, data, sprites
 from orchestrator.cli.session import session
 
 if TYPE_CHECKING:
+    from core.dataset.comparison import Comparison
     from orchestrator.service import Service
 
 
@@ -56,7 +57,7 @@ def preview(
         png = service.preview(job)
         place = f"{service.dataset(job)}/preview.png"
     if out is not None:
-        _write(out, png)
+        write_file(out, png)
         place = str(out)
     plain = call.console.json or call.console.quiet or os.environ.get("NO_COLOR")
     if sys.stdout.isatty() and not plain:
@@ -69,34 +70,55 @@ def preview(
 def verify(
     context: typer.Context,
     dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help="A dataset's folder, or a job.")
+        str,
+        typer.Argument(
+            metavar="DATASET", help="A folder, s3://bucket/prefix/datasets/JOB, or a job."
+        ),
     ] = "latest",
+    regenerate: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE", help="Render that many again, too: 1%, or a number."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Which are rendered again.")] = 0,
 ) -> None:
     """Prove a dataset: every file, sample and pixel. Offline, when it is a folder.
 
-    $ spritemill verify bestiary
+    $ spritemill verify bestiary --regenerate 1%
     """
-    call = session(context)
-    with Progress(call.console, "verify", data) as progress:
-        if Path(dataset).is_dir():
-            from core.dataset.source import FolderSource
-            from core.dataset.verify import verify as prove
+    from orchestrator import trust
 
-            report = prove(FolderSource(Path(dataset)), progress.update)
-        else:
-            with call.service() as service:
-                report = service.verify(dataset, progress.update)
-    if not report.ok and not call.console.json:
-        told = "\n".join(f"  {problem}" for problem in report.problems)
+    call = session(context)
+    with call.service() as service:
+        with Progress(call.console, "verify", data) as progress:
+            report = service.verify(dataset, progress.update)
+        checked = None
+        if regenerate is not None and report.ok:
+            checked = trust.spot_check(service, dataset, regenerate, seed)
+    problems = [*report.problems, *(trust.damage(checked) if checked else [])]
+    if problems and not call.console.json:
+        told = "\n".join(f"  {problem}" for problem in problems)
         raise CorruptError(f"{dataset} is not sound:\n{told}")
     call.console.answer(
-        {"ok": report.ok, **asdict(report)},
+        {**asdict(report), "ok": not problems, "problems": problems, "regenerated": checked},
         f"{dataset} is sound: {units.count(report.samples, 'sprite')}, {units.size(report.bytes)}.",
+        *(_regenerated(checked) if checked else []),
         f"digest {report.digest}",
         brief=report.digest,
     )
-    if not report.ok:
+    if problems:
         raise typer.Exit(CorruptError.exit_code)
+
+
+def _regenerated(found: "Comparison") -> list[str]:
+    from core.dataset.rendering import told
+
+    same = f"{found.equal:,} of {units.count(found.samples, 'sprite')} came out the same again."
+    if not found.differs:
+        return [same]
+    return [
+        f"{same} The largest difference is {found.largest} of 255.",
+        f"This machine renders otherwise: {told(found.differs)}.",
+    ]
 
 
 def write(console: Console, service: "Service", job: str, folder: Path, *, folders: bool) -> None:
@@ -111,8 +133,10 @@ def write(console: Console, service: "Service", job: str, folder: Path, *, folde
         raise interrupted(console, f"Interrupted. Go on with:\n  {same_command()}") from None
 
 
-def _write(path: Path, png: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file that was asked for, and its folder. Raises UsageError."""
     try:
-        path.write_bytes(png)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from error

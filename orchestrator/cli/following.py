@@ -49,10 +49,16 @@ def follow(
     """Show a job's progress until it is over or `stop` is set; `lines`: as JSON lines."""
     seen = stages or Stages()
     said: object = None
+    paused_by: str | None = None
     with Progress(console, job) as progress:
 
         def show(status: "JobStatus") -> None:
-            nonlocal said
+            nonlocal said, paused_by
+            if status.job.state == "paused" and status.job.error != paused_by:
+                paused_by = status.job.error
+                if paused_by:
+                    resume = f"Go on with it: spritemill resume {status.job.id}"
+                    console.remark(f"{title(status.job)} is paused: {paused_by}. {resume}")
             seen.enter(_STAGES.get(status.job.state, ""))
             progress.update(
                 status.samples,

@@ -41,11 +41,20 @@ def lines(status: "JobStatus") -> list[str]:
             ("size", units.size(job.bytes_done) if job.bytes_done else ""),
             ("created", units.moment(job.created_at)),
             ("finished", units.moment(job.finished_at)),
-            ("error", job.error or ""),
+            ("refused", _refused(job)),
+            ("unfilled", f"{job.samples_unfilled:,} sprites" if job.samples_unfilled else ""),
+            ("paused by" if job.state == "paused" else "error", job.error or ""),
             ("dataset", status.dataset),
             ("digest", job.dataset_digest or ""),
         )
     )
+
+
+def _refused(job: "Job") -> str:
+    """Drawings that quality control refused, by rule."""
+    ranked = sorted(job.refused.items(), key=lambda item: (-item[1], item[0]))
+    rules = ", ".join(f"{rule} {count:,}" for rule, count in ranked)
+    return f"{sum(job.refused.values()):,} drawings: {rules}" if rules else ""
 
 
 def table(jobs: "Iterable[Job]") -> list[str]:

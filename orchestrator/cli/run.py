@@ -16,7 +16,7 @@ from orchestrator.cli.following import Stages, check_success, follow, over
 from orchestrator.cli.interrupt import interrupted, interruptible, same_command
 from orchestrator.cli.jobs import Again
 from orchestrator.cli.request import Workers
-from orchestrator.cli.session import session
+from orchestrator.cli.session import Session, session
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -50,8 +50,19 @@ def run(
 
     $ spritemill run --class potion --class scroll -n 20
     """
-    call = session(context)
     asked = text_of(request, class_ or (), text or (), samples, seed)
+    make(session(context), asked, workers=workers, out=out, again=again)
+
+
+def make(
+    call: Session,
+    asked: str,
+    *,
+    workers: int | None = None,
+    out: Path | None = None,
+    again: bool = False,
+) -> None:
+    """Make the dataset of a request's text here and now, and tell of it."""
     settings = call.settings(workers=workers)
     if out is not None:
         _refuse_unless_free(out)

@@ -199,11 +199,16 @@ def test_index_is_merged_in_row_groups_of_some_size(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(index, "_GROUP_ROWS", 60)
-    merged = index.merge(bench.store, bench.finished.job, iter(bench.done), tmp_path / INDEX)
+    parts = index.stored(bench.store, bench.finished.job, iter(bench.done))
+    merged = index.merge(parts, tmp_path / INDEX)
     with pq.ParquetFile(tmp_path / INDEX) as file:
         groups = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
     assert groups == [64, 36]
     assert merged.samples == 100
+    rows = list(index.rows(tmp_path / INDEX))
+    cursor = index.Cursor(tmp_path / INDEX)
+    for first, count in ((0, 3), (5, 1), (60, 10), (70, 20), (99, 5), (100, 1)):
+        assert cursor.take(first, count) == rows[first : first + count]
 
 
 def test_index_of_other_columns_is_refused(bench: Bench, tmp_path: Path) -> None:

@@ -30,10 +30,13 @@ def test_front_matter_has_licence_tags_and_size(text: str) -> None:
     assert "pixel-art" in values["tags"]
 
 
-def test_unknown_licence_is_named_as_other(bench_of: Callable[[str], Bench]) -> None:
+def test_unknown_licence_is_named_as_other(
+    bench_of: Callable[[str], Bench], assembled: Bench
+) -> None:
     plan = bench_of('{"samples": 3, "contexts": [{"class": "hero"}]}').plan
     plan.spec = SPEC.model_copy(update={"licence": "Crown: all rights"})
-    values = front(card.render(plan, "0" * 64, 10**6, "1" * 64))
+    manifest = assembled.manifest().model_copy(update={"samples": 10**6})
+    values = front(card.render(plan, manifest))
     assert values["license"] == "other"
     assert values["license_name"] == "Crown: all rights"
     assert values["size_categories"] == ["1M<n<10M"]
@@ -41,7 +44,10 @@ def test_unknown_licence_is_named_as_other(bench_of: Callable[[str], Bench]) -> 
 
 def test_card_tells_how_the_sprites_were_made(dataset: Bench, text: str) -> None:
     manifest = dataset.manifest()
-    for fact in (manifest.dataset_digest, manifest.weights, "dpmpp_2m, 12 steps", "| seed | 7 |"):
+    for fact in (
+        manifest.dataset_digest, manifest.request_digest, manifest.weights, manifest.created,
+        "dpmpp_2m, 12 steps", "| seed | 7 |", "| numerics | device cpu, dtype float32 |",
+    ):  # fmt: skip
         assert fact in text
 
 
@@ -51,17 +57,19 @@ def test_card_counts_the_sprites_of_each_context(text: str) -> None:
     assert '| "a flaming sword", not "blue" | 30 |' in text
 
 
-def test_long_list_of_contexts_is_cut(bench_of: Callable[[str], Bench]) -> None:
+def test_long_list_of_contexts_is_cut(bench_of: Callable[[str], Bench], assembled: Bench) -> None:
     contexts = ", ".join(f'{{"mixture": {{"hero": {n}}}}}' for n in range(1, 90))
     vectors = ", ".join(f'{{"mixture": {{"potion": {n}}}}}' for n in range(1, 90))
     plan = bench_of(f'{{"samples": 1, "contexts": [{contexts}, {vectors}]}}').plan
-    assert "and 78 contexts more" in card.render(plan, "0" * 64, 178, "1" * 64)
+    assert "and 78 contexts more" in card.render(plan, assembled.manifest())
 
 
-def test_hostile_text_stays_inside_its_cell(bench_of: Callable[[str], Bench]) -> None:
+def test_hostile_text_stays_inside_its_cell(
+    bench_of: Callable[[str], Bench], assembled: Bench
+) -> None:
     text = "red | <sword> [blue](red) `|` \n# sword"
     request = json.dumps({"samples": 1, "contexts": [{"text": text}]})
-    made = card.render(bench_of(request).plan, "0" * 64, 1, "1" * 64)
+    made = card.render(bench_of(request).plan, assembled.manifest())
     [row] = [line for line in made.splitlines() if "sword" in line]
     assert "<" not in row
     assert len(re.findall(r"(?<!\\)\|", row)) == 3

@@ -61,7 +61,7 @@ def test_fields_of_the_manifest_are_documented_in_order() -> None:
 
 
 def test_kinds_of_problems_are_documented() -> None:
-    code = Path(__file__).parents[3] / "core" / "dataset" / "verify.py"
-    text = code.read_text(encoding="utf-8")
-    kinds = set(re.findall(r'(?:_add|Problem)\(\s*"(\w+)"', text))
+    code = Path(__file__).parents[3] / "core" / "dataset"
+    text = "".join((code / f"{name}.py").read_text("utf-8") for name in ("verify", "shard_check"))
+    kinds = set(re.findall(r'(?:_add|found\.add|Problem)\(\s*"(\w+)"', text))
     assert kinds == set(listed(section("Verifying")))

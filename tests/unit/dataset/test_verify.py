@@ -24,6 +24,13 @@ def kinds(dataset: Bench) -> set[tuple[str, str]]:
     return {(problem.kind, problem.where.split("-")[0]) for problem in report.problems}
 
 
+def forged(dataset: Bench) -> set[tuple[str, str]]:
+    """The same of a manifest that was changed and sealed anew, which the index's copy tells."""
+    found = kinds(dataset)
+    assert ("manifest", MANIFEST) in found
+    return found - {("manifest", MANIFEST)}
+
+
 def shard_path(dataset: Bench, number: int) -> Path:
     path: Path = dataset.folder / dataset.manifest().shards[number].name
     return path
@@ -48,6 +55,20 @@ def test_finished_dataset_has_no_problem(dataset: Bench) -> None:
 
 def test_dataset_in_a_store_is_verified_there(dataset: Bench) -> None:
     assert verify(StoreSource(dataset.store, dataset.finished.job)).ok
+
+
+def test_processes_share_a_dataset_and_find_the_same(
+    dataset: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.dataset.verify._WORTH_PROCESSES", 0)
+    assert verify(dataset.source, processes=2) == verify(dataset.source)
+    shard_path(dataset, 2).write_bytes(shard_path(dataset, 3).read_bytes())
+    flipped = bytearray(shard_path(dataset, 1).read_bytes())
+    flipped[1000] ^= 1
+    shard_path(dataset, 1).write_bytes(flipped)
+    shared = verify(dataset.source, processes=2)
+    assert not shared.ok
+    assert shared == verify(dataset.source)
 
 
 def test_dataset_with_a_quarantined_sample_is_complete(bench: Bench) -> None:
@@ -144,30 +165,30 @@ def test_manifest_that_points_outside_is_refused(dataset: Bench, name: str) -> N
 
 def test_forged_digest_is_found(dataset: Bench) -> None:
     dataset.forge(dataset_digest="0" * 64)
-    assert kinds(dataset) == {("digest", "dataset")}
+    assert forged(dataset) == {("digest", "dataset")}
 
 
 def test_forged_weights_are_found(dataset: Bench) -> None:
     dataset.forge(weights="0" * 64)
-    assert kinds(dataset) == {("request", REQUEST)}
+    assert forged(dataset) == {("request", REQUEST)}
 
 
 def test_forged_sample_count_is_found(dataset: Bench) -> None:
     dataset.forge(samples=101)
-    assert kinds(dataset) == {("count", MANIFEST)}
+    assert forged(dataset) == {("count", MANIFEST)}
 
 
 def test_dropped_shard_is_found_though_the_manifest_agrees(dataset: Bench) -> None:
     shard_path(dataset, 3).unlink()
     dataset.forge(shards=dataset.manifest().shards[:3], samples=96)
-    assert kinds(dataset) == {("count", "dataset"), ("index", INDEX), ("digest", "dataset")}
+    assert forged(dataset) == {("count", "dataset"), ("index", INDEX), ("digest", "dataset")}
 
 
 def test_exchanged_samples_are_found_though_all_hashes_agree(dataset: Bench) -> None:
     pairs = dataset.records(1)
     pairs[3], pairs[4] = pairs[4], pairs[3]
     dataset.forge_shard(1, tarred(pairs))
-    assert kinds(dataset) == {
+    assert forged(dataset) == {
         ("order", "shards/000001"), ("index", INDEX), ("digest", "dataset"),
     }  # fmt: skip
 
@@ -176,29 +197,35 @@ def test_exchanged_pictures_are_found_though_all_hashes_agree(dataset: Bench) ->
     pairs = dataset.records(1)
     (one, first), (two, second) = pairs[:2]
     dataset.forge_shard(1, tarred([(one, second), (two, first), *pairs[2:]]))
-    assert kinds(dataset) == {("pixels", "shards/000001"), ("digest", "dataset")}
+    assert forged(dataset) == {("pixels", "shards/000001"), ("digest", "dataset")}
 
 
 def test_repeated_sample_is_found_though_all_hashes_agree(dataset: Bench) -> None:
     pairs = dataset.records(1)
     dataset.forge_shard(1, tarred([*pairs[:-1], pairs[0]]))
-    assert kinds(dataset) == {
+    assert forged(dataset) == {
         ("order", "shards/000001"), ("index", INDEX), ("digest", "dataset"),
     }  # fmt: skip
 
 
 def test_missing_sample_is_found_though_all_hashes_agree(dataset: Bench) -> None:
     dataset.forge_shard(3, tarred(dataset.records(3)[:-1]))
-    assert kinds(dataset) == {("count", "shards/000003"), ("digest", "dataset")}
+    assert forged(dataset) == {("count", "shards/000003"), ("digest", "dataset")}
 
 
 def test_repainted_sample_is_found_though_all_hashes_agree(dataset: Bench) -> None:
     (record, picture), *rest = dataset.records(0)
     pixels = png.decode(picture, 32).copy()
     pixels[0, 0] = (255, 0, 255, 255)
-    forged = replace(record, sha256=pixels_sha256(pixels))
-    dataset.forge_shard(0, tarred([(forged, png.encode(pixels)), *rest]))
-    assert kinds(dataset) == {("index", INDEX), ("digest", "dataset")}
+    repainted = replace(record, sha256=pixels_sha256(pixels))
+    dataset.forge_shard(0, tarred([(repainted, png.encode(pixels)), *rest]))
+    assert forged(dataset) == {("index", INDEX), ("digest", "dataset")}
+
+
+def test_forged_seed_is_found_though_all_hashes_agree(dataset: Bench) -> None:
+    (record, picture), *rest = dataset.records(0)
+    dataset.forge_shard(0, tarred([(replace(record, seed="0" * 32), picture), *rest]))
+    assert ("order", "shards/000000") in forged(dataset)
 
 
 def test_edited_index_is_found_though_all_hashes_agree(dataset: Bench) -> None:
@@ -234,7 +261,7 @@ def test_problem_says_where_what_and_how_to_mend_it(dataset: Bench) -> None:
     (dataset.folder / CARD).unlink()
     [problem] = verify(dataset.source).problems
     assert str(problem).startswith("README.md: missing: the manifest names it")
-    assert str(problem).endswith("Fetch the file from the store again.")
+    assert str(problem).endswith("fetch the file from the store again.")
 
 
 def _forge_file(dataset: Bench, name: str) -> None:
@@ -247,7 +274,7 @@ def _forge_file(dataset: Bench, name: str) -> None:
 @pytest.mark.parametrize("raw", [b"\0" * 1024 * 1024, b"not a tar file" * 100, b""])
 def test_shard_that_is_no_tar_is_found(dataset: Bench, raw: bytes) -> None:
     dataset.forge_shard(2, raw)
-    assert kinds(dataset) == {("shard", "shards/000002")}
+    assert forged(dataset) == {("shard", "shards/000002")}
 
 
 def test_every_problem_of_a_dataset_is_reported_at_once(dataset: Bench) -> None:

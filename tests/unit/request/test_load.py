@@ -47,7 +47,7 @@ def test_canonical_text_reads_back_as_the_same_request() -> None:
         ("a: 1\n---\nb: 2", "line 2", "second document"),
         ("? [1]\n: 2", "line 1", "key must be a word"),
         ("nam: x\n" + GOOD, "nam", "Did you mean name?"),
-        ("samples: 4\ncontexts: [{class: potion, smaples: 3}]", "contexts[0].smaples", "samples?"),
+        ("samples: 4\ncontexts: [{class: potion, smaples: 3}]", "contexts[0].smaples", "samples"),
         ("samples: 0\ncontexts: [{class: potion}]", "samples", "at least 1"),
         ("samples: -3\ncontexts: [{class: potion}]", "samples", "at least 1"),
         ("samples: 1.5\ncontexts: [{class: potion}]", "samples", "whole number"),

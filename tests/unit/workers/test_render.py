@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.dataset.shard import unpack
 from core.request.plan import Plan
 from core.request.spec import Request
+from core.sprites.given import Given
 from workers.fake_renderer import FakeRenderer
 from workers.render import render_shard
 
@@ -42,6 +43,7 @@ class Recording:
     def __init__(self) -> None:
         self.contexts: list[NDArray[np.float32]] = []
         self.negatives: list[NDArray[np.float32] | None] = []
+        self.given: list[Given | None] = []
 
     def render(
         self,
@@ -50,9 +52,11 @@ class Recording:
         keys: Sequence[bytes],
         request: Request,
         on_step: Callable[[], None],
+        given: Given | None = None,
     ) -> NDArray[np.uint8]:
         self.contexts.append(contexts)
         self.negatives.append(negatives)
+        self.given.append(given)
         return np.zeros((len(keys), 16, 16, 4), dtype=np.uint8)
 
 
