@@ -1,5 +1,6 @@
 """Finished datasets: where they lie, and getting at them."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +10,83 @@ from core.ledger.states import JobState
 from core.settings import Settings
 
 if TYPE_CHECKING:
-    from core.dataset.source import Dataset
+    from core.dataset.export.options import Options
+    from core.dataset.export.work import Exported, OnStage
+    from core.dataset.report import Report
+    from core.dataset.source import Dataset, OnProgress
     from core.ledger.jobs import Job
+    from core.ledger.shards import Origin
     from core.storage import Store
+    from orchestrator.service import Service
+
+
+class Datasets:
+    """The finished datasets that a mill knows, by job, and others by folder or s3:// address."""
+
+    def __init__(self, service: "Service") -> None:
+        self._service = service
+
+    def place(self, name: str) -> str:
+        """Where a finished dataset lies: a folder, or s3://bucket/prefix."""
+        job = self._service.job(name)
+        refuse_unfinished(job)
+        return place(job, self._service.settings)
+
+    def download(self, name: str, out: Path, on_progress: "OnProgress | None" = None) -> Path:
+        """Copy a finished dataset to a folder, going on where a copy was interrupted."""
+        from core.dataset import download
+
+        download.download(self._source(name), out, on_progress)
+        return out
+
+    def folders(self, name: str, out: Path, on_progress: "OnProgress | None" = None) -> Path:
+        """Write a finished dataset as plain PNG folders by context."""
+        from core.dataset.folders import write_folders
+
+        return write_folders(self._source(name), out, on_progress)
+
+    def preview(self, name: str) -> bytes:
+        """The contact sheet of a finished dataset, a PNG file."""
+        from core.dataset.layout import PREVIEW
+
+        with self._source(name).open(PREVIEW) as opened:
+            return opened.read()
+
+    def open(self, name: str) -> "Dataset":
+        """A finished dataset: a folder, s3://bucket/prefix/datasets/JOB, or a job of this mill."""
+        return at(name, self._service.settings) or self._source(name)
+
+    def origin(self, job: str, shard: int) -> "Origin | None":
+        """Who made a shard of a job, if this mill's ledger knows."""
+        from core.ledger import shards
+
+        ledger = self._service.ledger_if_any()
+        return shards.origin(ledger, job, shard) if ledger else None
+
+    def export(
+        self, name: str, out: str, kind: str, options: "Options", on_stage: "OnStage"
+    ) -> "Exported":
+        """Write a finished dataset to a folder or s3://bucket/prefix in the format `kind`."""
+        from core import storage
+        from core.dataset.export.work import export
+
+        if not out:
+            raise UsageError("out: it is empty.", remedy="Name a folder or s3://bucket/prefix.")
+        store = storage.connect(replace(self._service.settings, store_url=out))
+        return export(self.open(name), store, out, kind, options, on_stage)
+
+    def verify(self, name: str, on_progress: "OnProgress | None" = None) -> "Report":
+        from core.dataset.verify import verify
+
+        return verify(self.open(name), on_progress, self._readers(name))
+
+    def _readers(self, name: str) -> int:
+        """How many processes may read a dataset: a store's client is not shared."""
+        remote = self._service.settings.store.startswith("s3://") and not Path(name).is_dir()
+        return 1 if remote or name.startswith("s3://") else os.cpu_count() or 1
+
+    def _source(self, name: str) -> "Dataset":
+        return source(self._service.job(name), self._service.store)
 
 
 def place(job: "Job", settings: Settings) -> str:

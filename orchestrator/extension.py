@@ -39,7 +39,7 @@ def text(
     """The request that extends a dataset: by what another's text asks, or to so many samples of
     each of its contexts. A dataset from elsewhere is copied to the store. Raises RequestError.
     """
-    manifest = upload(service.opened(dataset), service.store, on_progress)
+    manifest = upload(service.datasets.open(dataset), service.store, on_progress)
     had = parse(request_of(StoreSource(service.store, manifest.job)))
     asked = extension.more(had, samples) if samples else parse(wanted or "")
     return canonical(_extended(asked, had, manifest, service.ledger_if_any))

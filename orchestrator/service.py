@@ -4,7 +4,6 @@ What only some of them need is imported where it is needed: `status` and `list` 
 SQLAlchemy's core, what concerns a request alone not even that.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,17 +18,13 @@ from core.errors import ConflictError, NotFoundError, UsageError
 from core.ledger.states import TERMINAL, JobState
 from core.settings import Settings
 from orchestrator import datasets, disk, fleet
+from orchestrator.datasets import Datasets
 from orchestrator.progress import JobStatus, Speed, eta, present_rate
 
 if TYPE_CHECKING:
-    from core.dataset.export.options import Options
-    from core.dataset.export.work import Exported, OnStage
-    from core.dataset.report import Report
-    from core.dataset.source import Dataset, OnProgress
     from core.ledger import Ledger
     from core.ledger.events import Event
     from core.ledger.jobs import Job
-    from core.ledger.shards import Origin
     from core.ledger.workers import Worker
     from core.request.plan import Plan
     from core.storage import Store
@@ -86,6 +81,10 @@ class Service:
 
         return storage.connect(self.settings)
 
+    @cached_property
+    def datasets(self) -> Datasets:
+        return Datasets(self)
+
     def check(self, text: str) -> "Plan":
         """The plan of a request. Raises RequestError with every fault; writes nothing."""
         from orchestrator import admission
@@ -120,7 +119,7 @@ class Service:
         return Submitted(*ledgers.jobs.add(self.ledger, new, again=again))
 
     def status(self, name: str) -> JobStatus:
-        return self._status(self._job(name))
+        return self._status(self.job(name))
 
     def wait(
         self,
@@ -133,7 +132,7 @@ class Service:
         Raises SpritemillError when the mill can make nothing any more.
         """
         stop = stop or Flag()
-        job, speed = self._job(name).id, Speed()
+        job, speed = self.job(name).id, Speed()
         while True:
             found = self._status(ledgers.jobs.get(self.ledger, job))
             found = found.at(speed.tell(time.monotonic(), found.samples) or found.rate)
@@ -155,7 +154,7 @@ class Service:
 
     def remove(self, name: str) -> "Job":
         """Remove a job that is over, with its dataset."""
-        job = self._job(name)
+        job = self.job(name)
         if job.state not in TERMINAL:
             raise ConflictError(
                 f"job {job.id} is {job.state}.", remedy=f"First: spritemill cancel {job.id}"
@@ -166,66 +165,14 @@ class Service:
         return job
 
     def events(self, name: str, after: int = 0, limit: int = 1000) -> "Sequence[Event]":
-        return ledgers.events.of(self.ledger, self._job(name).id, after, limit)
+        return ledgers.events.of(self.ledger, self.job(name).id, after, limit)
 
     def logs(self, name: str) -> Iterator[str]:
         """Lines of this machine's logs that name the job, file by file."""
-        job = self._job(name).id
+        job = self.job(name).id
         for path in sorted(self.settings.logs.glob("*.log")):
             with path.open(encoding="utf-8", errors="replace") as lines:
                 yield from (line.rstrip("\n") for line in lines if job in line)
-
-    def dataset(self, name: str) -> str:
-        """Where a finished dataset lies: a folder, or s3://bucket/prefix."""
-        job = self._job(name)
-        datasets.refuse_unfinished(job)
-        return datasets.place(job, self.settings)
-
-    def fetch(self, name: str, out: Path, on_progress: "OnProgress | None" = None) -> Path:
-        """Copy a finished dataset to a folder, going on where a copy was interrupted."""
-        from core.dataset.download import download
-
-        download(self._source(name), out, on_progress)
-        return out
-
-    def folders(self, name: str, out: Path, on_progress: "OnProgress | None" = None) -> Path:
-        """Write a finished dataset as plain PNG folders by context."""
-        from core.dataset.folders import write_folders
-
-        return write_folders(self._source(name), out, on_progress)
-
-    def preview(self, name: str) -> bytes:
-        """The contact sheet of a finished dataset, a PNG file."""
-        from core.dataset.layout import PREVIEW
-
-        with self._source(name).open(PREVIEW) as opened:
-            return opened.read()
-
-    def opened(self, name: str) -> "Dataset":
-        """A finished dataset: a folder, s3://bucket/prefix/datasets/JOB, or a job of this mill."""
-        return datasets.at(name, self.settings) or self._source(name)
-
-    def origin(self, job: str, shard: int) -> "Origin | None":
-        """Who made a shard of a job, if this mill's ledger knows."""
-        ledger = self.ledger_if_any()
-        return ledgers.shards.origin(ledger, job, shard) if ledger else None
-
-    def export(
-        self, name: str, out: str, kind: str, options: "Options", on_stage: "OnStage"
-    ) -> "Exported":
-        """Write a finished dataset to a folder or s3://bucket/prefix in the format `kind`."""
-        from core import storage
-        from core.dataset.export.work import export
-
-        if not out:
-            raise UsageError("out: it is empty.", remedy="Name a folder or s3://bucket/prefix.")
-        store = storage.connect(replace(self.settings, store_url=out))
-        return export(self.opened(name), store, out, kind, options, on_stage)
-
-    def verify(self, name: str, on_progress: "OnProgress | None" = None) -> "Report":
-        from core.dataset.verify import verify
-
-        return verify(self.opened(name), on_progress, self._readers(name))
 
     def workers(self) -> "Sequence[Worker]":
         return [] if self._nothing_yet else ledgers.workers.list(self.ledger)
@@ -331,7 +278,8 @@ class Service:
         running = mill_file.find(self.settings.home) if self.settings.embedded else None
         return running.broker_url if running else self.settings.broker_url
 
-    def _job(self, name: str) -> "Job":
+    def job(self, name: str) -> "Job":
+        """A job by its id, a unique prefix of it, or `latest`."""
         owner = self.settings.owner if name == "latest" else None
         return ledgers.jobs.resolve(self.ledger, name, owner)
 
@@ -359,18 +307,13 @@ class Service:
         return f"space on the disk of {folder}" if folder else ""
 
     def _move(self, name: str, to: JobState, only_from: JobState | None = None) -> "Job":
-        job = self._job(name)
+        job = self.job(name)
         if job.state == to:
             return job
         allowed = only_from in (None, job.state)
         if not (allowed and ledgers.jobs.move(self.ledger, job.id, to)):
             raise ConflictError(f"job {job.id} is {job.state}: it cannot become {to}.")
         return ledgers.jobs.get(self.ledger, job.id)
-
-    def _readers(self, name: str) -> int:
-        """How many processes may read a dataset: a store's client is not shared."""
-        remote = self.settings.store.startswith("s3://") and not Path(name).is_dir()
-        return 1 if remote or name.startswith("s3://") else os.cpu_count() or 1
 
     def _refuse_parent(self, job: "Job") -> None:
         """Raises ConflictError while a job is to take over this one's dataset."""
@@ -382,9 +325,6 @@ class Service:
                     f"job {job.id}: {other.id}, which is {other.state}, extends its dataset.",
                     remedy=f"Wait for it, or first: spritemill cancel {other.id}",
                 )
-
-    def _source(self, name: str) -> "Dataset":
-        return datasets.source(self._job(name), self.store)
 
 
 def _known(states: Sequence[str] | None) -> Sequence[JobState] | None:

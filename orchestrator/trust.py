@@ -44,11 +44,11 @@ def show(service: "Service", name: str) -> Shown:
     Raises NotFoundError.
     """
     [(dataset, (which,))] = _by_dataset([name]).items()
-    source = service.opened(dataset)
+    source = service.datasets.open(dataset)
     manifest = read_manifest(source)
     number = _number(source, dataset, which)
     [(shard, [(record, png)])] = comparison.stored(source, manifest, {number})
-    origin = service.origin(*_job(manifest, shard.number))
+    origin = service.datasets.origin(*_job(manifest, shard.number))
     if origin is None:
         return Shown(record, png, shard.name)
     return Shown(record, png, shard.name, origin.worker, origin.attempt)
@@ -58,7 +58,7 @@ def regenerate(service: "Service", names: Sequence[str]) -> Iterator[tuple[Pair,
     """Each sample as it is stored and as it is rendered here, with what differs of the numerics
     class that it was made with. Raises NotFoundError."""
     for dataset, whiches in _by_dataset(names).items():
-        source = service.opened(dataset)
+        source = service.datasets.open(dataset)
         manifest = read_manifest(source)
         numbers = {_number(source, dataset, which) for which in whiches}
         with _rendering(service, source, manifest) as rendering:
@@ -69,7 +69,7 @@ def regenerate(service: "Service", names: Sequence[str]) -> Iterator[tuple[Pair,
 
 def spot_check(service: "Service", name: str, share: str, seed: int) -> Comparison:
     """Render some samples of a dataset again, chosen at random. Raises UsageError."""
-    source = service.opened(name)
+    source = service.datasets.open(name)
     manifest = read_manifest(source)
     chosen = comparison.some(manifest, _count(share, manifest.samples), seed)
     with _rendering(service, source, manifest) as rendering:
@@ -91,7 +91,7 @@ def repair(
     from core.dataset.repair import repair
     from core.dataset.verify import verify
 
-    dataset = service.opened(name)
+    dataset = service.datasets.open(name)
 
     def renders(text: str, manifest: Manifest) -> AbstractContextManager[Rendering]:
         return regeneration(service.settings, text, manifest)

@@ -38,7 +38,7 @@ class DiffusionRenderer:
             keys,
             request.sampling,
             lambda _: on_step(),
-            request.pixels.alpha,
+            request.pixels.alpha or "binary",
             given,
             self._watch,
         )

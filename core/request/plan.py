@@ -178,7 +178,8 @@ def _judged(made: Plan) -> dict[str, Any]:
 
 def _resolve(request: Request, spec: ModelSpec) -> Request:
     resolved = sampling.resolve(request.sampling, spec)
-    pixels = request.pixels.model_copy(update={"size": spec.size})
+    alpha = request.pixels.alpha or ("binary" if spec.channels == 4 else "opaque")
+    pixels = request.pixels.model_copy(update={"size": spec.size, "alpha": alpha})
     return request.model_copy(update={"sampling": resolved, "pixels": pixels})
 
 
@@ -223,7 +224,7 @@ def _faults(request: Request, spec: ModelSpec) -> list[Fault]:
             )
         )
     faults += sampling.faults(request.sampling, spec)
-    if spec.channels < 4 and request.pixels.alpha != "opaque":
+    if spec.channels < 4 and request.pixels.alpha not in (None, "opaque"):
         faults.append(
             Fault("pixels.alpha", request.pixels.alpha, f"the model {spec.name} has no alpha",
                   "Use opaque.")

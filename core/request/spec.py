@@ -153,9 +153,12 @@ class Pixels(_Part):
         int | None, Field(strict=True, ge=1, description="Width and height; the model's own.")
     ] = None
     alpha: Annotated[
-        Literal["binary", "soft", "opaque"],
-        Field(description="Transparency: all or nothing, as the model drew it, or on black."),
-    ] = "binary"
+        Literal["binary", "soft", "opaque"] | None,
+        Field(
+            description="Transparency: all or nothing, as the model drew it, or on black. "
+            "Left out: binary, or opaque where the model knows no transparency."
+        ),
+    ] = None
     palette: Annotated[
         Palette | None,
         Field(description="Colours to snap to: a list of #rrggbb, a name, or how many to choose."),

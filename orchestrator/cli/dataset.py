@@ -54,8 +54,8 @@ def preview(
     """
     call = session(context)
     with call.service() as service:
-        png = service.preview(job)
-        place = f"{service.dataset(job)}/preview.png"
+        png = service.datasets.preview(job)
+        place = f"{service.datasets.place(job)}/preview.png"
     if out is not None:
         write_file(out, png)
         place = str(out)
@@ -90,7 +90,7 @@ def verify(
     call = session(context)
     with call.service() as service:
         with Progress(call.console, "verify", data) as progress:
-            report = service.verify(dataset, progress.update)
+            report = service.datasets.verify(dataset, progress.update)
         checked = None
         if regenerate is not None and report.ok:
             checked = trust.spot_check(service, dataset, regenerate, seed)
@@ -126,9 +126,9 @@ def write(console: Console, service: "Service", job: str, folder: Path, *, folde
     try:
         with Progress(console, str(folder), sprites if folders else data) as progress:
             if folders:
-                service.folders(job, folder, progress.update)
+                service.datasets.folders(job, folder, progress.update)
             else:
-                service.fetch(job, folder, progress.update)
+                service.datasets.download(job, folder, progress.update)
     except KeyboardInterrupt:
         raise interrupted(console, f"Interrupted. Go on with:\n  {same_command()}") from None
 

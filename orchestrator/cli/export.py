@@ -66,7 +66,7 @@ def export(
     )
     try:
         with Progress(call.console, out) as progress, call.service() as service:
-            made = service.export(
+            made = service.datasets.export(
                 dataset, out, kind, asked, lambda s, n, of: progress.update(n, of, state=s)
             )
     except KeyboardInterrupt:

@@ -40,7 +40,7 @@ def report(
 
     call = session(context)
     with call.service() as service, Progress(call.console, "report", _shards) as progress:
-        source = service.opened(dataset)
+        source = service.datasets.open(dataset)
         manifest = read_manifest(source)
         beside = read_folder(real, manifest.model.size) if real else None
         html = render(source, manifest, beside, progress.update)

@@ -83,9 +83,10 @@ def plan(context: typer.Context, request: RequestFile, workers: Workers = None) 
     $ spritemill plan request.yaml --workers 4
     """
     call = session(context)
-    call.console.remark("Rendering two tiles to see how long it takes ...")
     with call.service(workers=workers) as service:
-        found = service.estimate(request_text(request))
+        service.check(text := request_text(request))
+        call.console.remark("Rendering two tiles to see how long it takes ...")
+        found = service.estimate(text)
     expected = found.estimate
     call.console.answer(
         found,

@@ -44,7 +44,7 @@ def diff(
 
     call = session(context)
     with call.service() as service:
-        one, two = service.opened(first), service.opened(second)
+        one, two = service.datasets.open(first), service.datasets.open(second)
         found = compare(one, two)
         if out is not None:
             write_file(out, _pairs(one, two, found))

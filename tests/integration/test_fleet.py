@@ -86,7 +86,7 @@ def test_fleet_of_any_size_makes_the_embedded_dataset(
         status = mill.service.wait(mill.service.submit(request(SHARDS)).job.id)
         assert status.job.state == JobState.SUCCEEDED
         assert status.job.dataset_digest == embedded
-        assert mill.service.verify(status.job.id).problems == ()
+        assert mill.service.datasets.verify(status.job.id).problems == ()
 
 
 def test_killed_workers_and_an_emptied_broker_cost_time_only(
@@ -105,5 +105,5 @@ def test_killed_workers_and_an_emptied_broker_cost_time_only(
             status = mill.service.wait(job)
         assert status.job.state == JobState.SUCCEEDED
         assert status.job.dataset_digest == embedded
-        report = mill.service.verify(job)
+        report = mill.service.datasets.verify(job)
         assert (report.problems, report.samples) == ((), status.job.total_samples)

@@ -18,7 +18,7 @@ def test_request_becomes_a_dataset_that_verifies(tmp_path: Path) -> None:
         submitted = mill.service.submit(request(6))
         seen: list[int] = []
         status = mill.service.wait(submitted.job.id, lambda now: seen.append(now.samples))
-        report = mill.service.verify("latest")
+        report = mill.service.datasets.verify("latest")
     assert status.job.state == JobState.SUCCEEDED
     assert (report.problems, report.samples) == ((), 6 * SHARD)
     assert report.digest == status.job.dataset_digest

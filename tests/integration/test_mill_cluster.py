@@ -38,7 +38,7 @@ def test_second_orchestrator_takes_over_when_the_leader_is_killed(
         leader.kill()
         status = mill.service.wait(job)
         assert status.job.state == JobState.SUCCEEDED
-        assert mill.service.verify(job).problems == ()
+        assert mill.service.datasets.verify(job).problems == ()
 
 
 def test_mill_on_a_database_without_tables_says_what_to_do(

@@ -173,7 +173,7 @@ def test_workers_render_with_a_registered_model(tmp_path: Path) -> None:
         added = mill.service.add_model(model(tmp_path / "x.safetensors", "forest-32"))
         job = mill.service.submit(REQUEST.format("forest-32")).job
         mill.service.wait(job.id)
-        assert mill.service.verify(job.id).ok
+        assert mill.service.datasets.verify(job.id).ok
     assert (job.model, job.weights) == ("forest-32", added.weights)
     assert (tmp_path / "cache" / f"{added.weights}.safetensors").is_file()
 

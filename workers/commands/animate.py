@@ -51,7 +51,7 @@ class _Unwatched:
 
 def film(plan: Plan, asked: Asked, models: ModelCache, sha256: str) -> bytes:
     """The file of the animation."""
-    watcher = Film(asked.show, plan.request.pixels.alpha)
+    watcher = Film(asked.show, plan.request.pixels.alpha or "binary")
     drawing = renderer.load(models.file(sha256), watcher.watching)
     finished = finishing(plan, drawing, _Unwatched())
     watcher.reels.clear()  # finishing may have drawn

@@ -64,10 +64,10 @@ def test_step_size_walks_other_times_than_as_many_even_steps(tmp_path: Path) -> 
 def test_unconditional_model_draws(tmp_path: Path) -> None:
     model = made(tmp_path, course_spec(classes=(), words=(), channels=1))
     request = check({
-        "samples": 4, "contexts": [{"unconditional": True}], "pixels": {"alpha": "opaque"},
+        "samples": 4, "contexts": [{"unconditional": True}],
     })  # fmt: skip
     asked = plan(request, model.spec)
-    assert asked.total == 4
+    assert (asked.total, asked.request.pixels.alpha) == (4, "opaque")
     assert render(model, asked.request.sampling).shape == (4, 16, 16, 4)
 
 

@@ -90,10 +90,10 @@ def test_unfinished_job_has_no_dataset(settings: Settings, tmp_path: Path) -> No
     with Service(settings) as service:
         job = service.submit(REQUEST).job.id
         for use in (
-            lambda: service.dataset(job),
-            lambda: service.preview(job),
-            lambda: service.fetch(job, tmp_path / "out"),
-            lambda: service.verify(job),
+            lambda: service.datasets.place(job),
+            lambda: service.datasets.preview(job),
+            lambda: service.datasets.download(job, tmp_path / "out"),
+            lambda: service.datasets.verify(job),
         ):
             with pytest.raises(ConflictError, match="planned"):
                 use()

@@ -69,7 +69,7 @@ def test_difference_on_another_numerics_class_is_no_damage() -> None:
 
 def test_address_that_names_no_dataset_is_refused(service: Service) -> None:
     with pytest.raises(UsageError, match="datasets/JOB"):
-        service.opened("s3://bucket/prefix")
+        service.datasets.open("s3://bucket/prefix")
 
 
 @pytest.fixture
