@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from core import weights
 from core.errors import ConflictError, Fault, ModelError, NotFoundError, RequestError, UsageError
-from core.request.load import nearest
+from core.request.names import nearest
 from core.training.options import NAME
 from core.weights import container
 from core.weights.spec import ModelSpec

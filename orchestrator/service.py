@@ -312,7 +312,11 @@ class Service:
             return job
         allowed = only_from in (None, job.state)
         if not (allowed and ledgers.jobs.move(self.ledger, job.id, to)):
-            raise ConflictError(f"job {job.id} is {job.state}: it cannot become {to}.")
+            over = "`spritemill submit REQUEST --again` makes it anew."
+            raise ConflictError(
+                f"job {job.id} is {job.state}: it cannot become {to}.",
+                remedy=over if job.state in TERMINAL else "",
+            )
         return ledgers.jobs.get(self.ledger, job.id)
 
     def _refuse_parent(self, job: "Job") -> None:

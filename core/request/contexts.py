@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from core.errors import Fault
-from core.request.load import nearest
+from core.request.names import nearest
 from core.request.picture import Picture
 from core.request.spec import Asked
 from core.weights.spec import ModelSpec

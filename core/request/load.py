@@ -1,6 +1,5 @@
 """From a file's text to a checked request, and back to the canonical text that the ledger keeps."""
 
-import difflib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from core.errors import Fault, RequestError
 from core.request import document, images
+from core.request.names import nearest
 from core.request.quality import Drift, Quality
 from core.request.remainder import Remainder
 from core.request.spec import Asked, ContextSpec, Outputs, Pixels, Product, Request, Sampling
@@ -99,15 +99,6 @@ def canonical(request: Request) -> str:
     """The request as JSON with sorted keys: equal requests have equal text."""
     values = request.model_dump(mode="json", by_alias=True, exclude_none=True)
     return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """A remedy that offers the names nearest to a wrong one."""
-    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.6)
-    if near:
-        return f"Did you mean {' or '.join(near)}?"
-    shown = ", ".join(known[:24]) + (", ..." if len(known) > 24 else "")
-    return f"Known are: {shown}."
 
 
 def _echo(detail: ErrorDetails) -> bool:

@@ -9,6 +9,7 @@ from orchestrator.cli.console import columns, fields
 from orchestrator.cli.session import session
 
 if TYPE_CHECKING:
+    from core.weights.spec import SamplingDefaults
     from orchestrator.models import Model
 
 _HEAD = ("model", "size", "classes", "words", "title")
@@ -55,9 +56,9 @@ def show(
                 ("weights", found.weights),
                 ("licence", spec.licence),
                 ("data", spec.data),
-                ("sampling", " ".join(str(value) for _, value in spec.defaults)),
+                ("sampling", _sampling(spec.defaults)),
                 ("classes", " ".join(spec.classes)),
-                ("words", " ".join(spec.words)),
+                ("words", f"{' '.join(spec.words)}; and every class"),
             )
         ),
         brief=" ".join(spec.classes),
@@ -104,6 +105,10 @@ def _row(model: "Model") -> tuple[str, ...]:
     spec = model.spec
     sizes = (f"{spec.size}x{spec.size}", f"{len(spec.classes):,}", f"{len(spec.words):,}")
     return (spec.name, *sizes, spec.title)
+
+
+def _sampling(defaults: "SamplingDefaults") -> str:
+    return f"{defaults.sampler}, {defaults.steps} steps, guidance {defaults.guidance:g}"
 
 
 def _document(model: "Model") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from core.dataset.export.parquet import Parquet
 from core.dataset.export.sheets import Sheets
 from core.dataset.export.webdataset import WebDataset
 from core.errors import Fault, RequestError
-from core.request.load import nearest
+from core.request.names import nearest
 
 FORMATS: dict[str, Format] = {
     "webdataset": WebDataset(),

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.dataset.record import Record
 from core.errors import Fault, RequestError
-from core.request.load import nearest
+from core.request.names import nearest
 
 KEY = "{key}"
 LONGEST = 95  # of ASCII, so that `<name>.json` fits the header of a tar file

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from core.dataset.index import SCHEMA
 from core.errors import Fault, RequestError
-from core.request.load import nearest
+from core.request.names import nearest
 
 Mask = NDArray[np.bool_]
 Test = Callable[[pa.RecordBatch], Mask]

@@ -1,0 +1,12 @@
+"""Names that were perhaps meant."""
+
+import difflib
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A remedy that offers the names nearest to a wrong one."""
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.6)
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    shown = ", ".join(known[:24]) + (", ..." if len(known) > 24 else "")
+    return f"Known are: {shown}."
