@@ -23,7 +23,7 @@ demo: install ## Make a dataset of 1,200 sprites from examples/quickstart.yaml
 
 test: .venv/.installed-dev ## Run every test against real Redis, PostgreSQL and Ceph S3
 	deploy/install-test-servers.sh
-	$(BIN)/pytest --cov --cov-report=term:skip-covered --durations=10
+	$(BIN)/pytest --numprocesses=2 --dist=loadfile --cov --cov-report=term:skip-covered --durations=10
 
 cluster: .venv/.installed-dev ## Run the example over Redis, PostgreSQL and S3 with two workers
 	deploy/install-test-servers.sh
