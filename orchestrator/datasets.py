@@ -134,6 +134,13 @@ def refuse_unfinished(job: "Job") -> None:
         )
 
 
+def reopen(job: "Job", store: "Store") -> None:
+    """Make a dataset count as unfinished, for its job to make it anew."""
+    from core.dataset.layout import MANIFEST, dataset_prefix
+
+    store.delete(dataset_prefix(job.id) + MANIFEST)
+
+
 def remove(job: "Job", store: "Store") -> None:
     """Remove all objects of a job, the manifest first: what is left then counts as unfinished."""
     from core.dataset.layout import MANIFEST, dataset_prefix, work_prefix

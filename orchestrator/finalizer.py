@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import structlog
 
 from core.dataset.assembly import Finished, assemble, clean
+from core.dataset.manifest import Manifest
 from core.errors import SpritemillError
 from core.ledger import Ledger, jobs, shards, workers
 from core.ledger.jobs import Job
@@ -16,6 +17,7 @@ from orchestrator import models
 
 _IDLE_SECONDS = 0.2
 _PAGE = 1000
+_NAMED = 5
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +51,8 @@ class Finalizer:
         manifest = assemble(self._store, self._facts(job), self._shards(job.id))
         removed = clean(self._store, manifest)
         digest = manifest.dataset_digest
-        jobs.move(self._ledger, job.id, JobState.SUCCEEDED, dataset_digest=digest)
+        missing = _missing(manifest)
+        jobs.move(self._ledger, job.id, JobState.SUCCEEDED, error=missing, dataset_digest=digest)
         log.info("job.succeeded", job=job.id, digest=digest, removed=removed)
 
     def _facts(self, job: Job) -> Finished:
@@ -72,3 +75,13 @@ class Finalizer:
         while page := shards.done(self._ledger, job, after, _PAGE):
             yield from page
             after = page[-1].number
+
+
+def _missing(manifest: Manifest) -> str | None:
+    """Which samples the dataset is without because they could not be rendered."""
+    failed = manifest.failed()
+    if not failed:
+        return None
+    named = ", ".join(sample.key for sample in failed[:_NAMED])
+    more = ", ..." if len(failed) > _NAMED else ""
+    return f"could not be rendered, so quarantined ({len(failed):,}): {named}{more}"

@@ -11,12 +11,22 @@ from core.errors import NotFoundError, SpritemillError, UsageError
 from core.settings import Settings, as_environment
 
 if TYPE_CHECKING:
+    from core.ledger.jobs import Job
     from core.ledger.workers import Worker
 
 
 def silent_after(settings: Settings) -> float:
     """Seconds without a heartbeat after which a worker counts as gone."""
     return 6 * settings.heartbeat_seconds
+
+
+def larger(job: "Job", live: "Sequence[Worker]", short: int) -> str:
+    """The worker that a job waits for, whose shards `short` bytes of memory were not enough for."""
+    able = (worker.memory for worker in live if worker.numerics == job.numerics)
+    if max(able, default=0) > short:
+        return ""
+    had = f"{short / 2**30:.1f} GiB"
+    return f"a worker of its class with more memory than {had}: a shard ran out of that"
 
 
 def start(settings: Settings, count: int, gpus: Sequence[int]) -> list[dict[str, Any]]:

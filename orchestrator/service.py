@@ -152,6 +152,18 @@ class Service:
     def resume(self, name: str) -> "Job":
         return self._move(name, JobState.RUNNING, only_from=JobState.PAUSED)
 
+    def retry(self, name: str) -> "Job":
+        """Render again just what a succeeded job could not; it gets a new manifest then.
+
+        Of a job under way: let workers try again that had too little memory.
+        """
+        job = self.job(name)
+        if job.state == JobState.SUCCEEDED and ledgers.trials.lost(self.ledger, job.id):
+            self._refuse_parent(job)
+            datasets.reopen(job, self.store)
+        ledgers.trials.retry(self.ledger, job.id)
+        return ledgers.jobs.get(self.ledger, job.id)
+
     def remove(self, name: str) -> "Job":
         """Remove a job that is over, with its dataset."""
         job = self.job(name)
@@ -287,24 +299,27 @@ class Service:
         flying = ledgers.shards.progress(self.ledger, job.id)
         samples = job.samples_done + flying.samples
         rate = present_rate(job)
+        live = ledgers.workers.live(self.ledger, fleet.silent_after(self.settings))
         return JobStatus(
             job=job,
             samples=samples,
             rate=rate,
             eta=eta(job.total_samples - samples, rate),
             leased=flying.leased,
-            workers=len(ledgers.workers.live(self.ledger, fleet.silent_after(self.settings))),
+            workers=len(live),
             dataset=datasets.place(job, self.settings),
-            waits_for="" if job.state in (*TERMINAL, JobState.PAUSED) else self._lack(),
+            waits_for="" if job.state in (*TERMINAL, JobState.PAUSED) else self._lack(job, live),
         )
 
-    def _lack(self) -> str:
+    def _lack(self, job: "Job", live: "Sequence[Worker]") -> str:
         from orchestrator import mill_file
 
         if self.settings.embedded and mill_file.find(self.settings.home) is None:
             return "a mill: `spritemill up`"
-        folder = disk.full(self.settings)
-        return f"space on the disk of {folder}" if folder else ""
+        if folder := disk.full(self.settings):
+            return f"space on the disk of {folder}"
+        short = ledgers.bars.too_little(self.ledger, job.id)
+        return fleet.larger(job, live, short) if short is not None else ""
 
     def _move(self, name: str, to: JobState, only_from: JobState | None = None) -> "Job":
         job = self.job(name)

@@ -18,6 +18,7 @@ class Identity:
 
     worker: str
     facts: dict[str, Any]
+    memory: int
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
     started: float = field(default_factory=lambda: psutil.Process().create_time())
@@ -37,6 +38,7 @@ class Identity:
             numerics=self.numerics,
             numerics_facts=self.facts,
             slots=slots,
+            memory=self.memory,
         )
 
 

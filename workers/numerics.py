@@ -1,4 +1,4 @@
-"""What decides this machine's pixels: `python -m workers.numerics` prints it.
+"""What decides this machine's pixels, and its memory: `python -m workers.numerics` prints both.
 
 The parent of a worker must not load torch, so it asks a process of its own.
 """
@@ -11,16 +11,20 @@ from typing import Any
 
 from core.errors import SpritemillError
 from core.settings import Settings
+from workers.memory import of_machine
 
 _SECONDS = 300.0
 
 Facts = dict[str, Any]
 
 
-def probe(settings: Settings) -> Facts:
-    """The facts of the numerics class of this machine. Raises SpritemillError."""
+def probe(settings: Settings) -> tuple[Facts, int]:
+    """The facts of this machine's numerics class, and the bytes of memory that its device has.
+
+    Raises SpritemillError.
+    """
     if settings.renderer == "fake":
-        return {"renderer": "fake"}
+        return {"renderer": "fake"}, of_machine()
     asked = subprocess.run(
         [sys.executable, "-m", "workers.numerics"],
         check=False,
@@ -34,8 +38,8 @@ def probe(settings: Settings) -> Facts:
             f"torch cannot be used here: {last}",
             remedy="Install the worker: pip install 'spritemill[worker]'.",
         )
-    facts: Facts = json.loads(asked.stdout)
-    return facts
+    found = json.loads(asked.stdout)
+    return found["facts"], found["memory"]
 
 
 def name(facts: Facts) -> str:
@@ -47,7 +51,8 @@ def name(facts: Facts) -> str:
 def main() -> None:
     from core.diffusion import device
 
-    json.dump(device.facts(), sys.stdout)
+    memory = device.memory(device.pick_device()) or of_machine()
+    json.dump({"facts": device.facts(), "memory": memory}, sys.stdout)
 
 
 if __name__ == "__main__":

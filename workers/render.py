@@ -1,13 +1,15 @@
 """Rendering one shard: samples in tiles of a fixed size, which mix contexts. Knows no Celery."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.dataset.refusals import Unfilled
 from core.dataset.shard import Packed, Packer
 from core.request.contexts import dense
 from core.request.plan import Plan, Sample, Shard
@@ -48,15 +50,23 @@ class Progress(Protocol):
     def finishing(self) -> None: ...
 
 
-def render_shard(plan: Plan, shard: Shard, renderer: Renderer, progress: Progress) -> Packed:
+def render_shard(
+    plan: Plan,
+    shard: Shard,
+    renderer: Renderer,
+    progress: Progress,
+    given_up: Mapping[str, str] = MappingProxyType({}),
+) -> Packed:
     """Render and pack a shard. Its bytes are a function of the plan and of the renderer.
 
-    A thread packs each tile while the next is rendered: the device need not wait for it.
+    Left out are the samples with the keys in `given_up`, each for the reason there. A thread packs
+    each tile while the next is rendered: the device need not wait for it.
     """
-    samples = list(plan.samples(shard))
+    lost = [_lost(each, given_up) for each in plan.samples(shard) if each.key in given_up]
+    samples = [each for each in plan.samples(shard) if each.key not in given_up]
     rules = plan.request.quality
     if rules is not None:
-        return _render_chosen(plan, rules, samples, renderer, progress)
+        return _render_chosen(plan, rules, samples, renderer, progress, lost)
     packer, finished = Packer(), finishing(plan, renderer, progress)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pack") as packing:
         packed: list[Future[None]] = []
@@ -68,7 +78,7 @@ def render_shard(plan: Plan, shard: Shard, renderer: Renderer, progress: Progres
         progress.finishing()
         for each in packed:
             each.result()
-    return packer.finish()
+    return packer.finish(lost)
 
 
 def render_samples(
@@ -79,7 +89,12 @@ def render_samples(
 
 
 def _render_chosen(
-    plan: Plan, rules: Quality, samples: Sequence[Sample], renderer: Renderer, progress: Progress
+    plan: Plan,
+    rules: Quality,
+    samples: Sequence[Sample],
+    renderer: Renderer,
+    progress: Progress,
+    lost: Sequence[Unfilled],
 ) -> Packed:
     """Render until each sample keeps the rules, or is given up."""
     drawn, finished = 0, finishing(plan, renderer, progress)
@@ -93,13 +108,17 @@ def _render_chosen(
 
     chosen = choose(plan, rules, samples, draw)
     progress.finishing()
-    packer, unfilled = Packer(prints=rules.apart is not None), []
+    packer, unfilled = Packer(prints=rules.apart is not None), list(lost)
     for each in chosen:
         if each.image is None:
             unfilled.append(each.unfilled)
         else:
             packer.add([each.sample], each.image[None], [each.scores])
     return packer.finish(unfilled)
+
+
+def _lost(sample: Sample, given_up: Mapping[str, str]) -> Unfilled:
+    return Unfilled(sample.number, sample.key, sample.context.label, {}, given_up[sample.key])
 
 
 def tiles(

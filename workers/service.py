@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 def run(worker: str | None = None) -> int:
     """Serve until told to stop; the exit code. Raises UnreachableError, ConflictError."""
     settings = app.settings
-    app.identity = Identity(worker or new_id(), numerics.probe(settings))
+    app.identity = Identity(worker or new_id(), *numerics.probe(settings))
     ledger = ledgers.connect(settings.ledger_url)
     heartbeat = Heartbeat(ledger, app.identity, settings, app.notice)
     rows.register(ledger, app.identity.row(settings.slots))

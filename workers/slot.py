@@ -15,16 +15,19 @@ from core.errors import SpritemillError
 from core.ledger import jobs, shards
 from core.ledger.refusals import Drift, Refusals
 from core.ledger.shards import Claim, Result
+from core.ledger.states import ShardState
 from core.messages import RenderHint
 from core.request import load, quality
-from core.request.plan import Plan
+from core.request.plan import Plan, Shard
 from core.settings import Settings
+from workers.alone import render_alone
 from workers.identity import Identity
 from workers.lease import Fenced, Lease, LeaseEnded
+from workers.memory import out_of_memory
 from workers.model_cache import ModelCache
 from workers.notice import Notice
 from workers.patience import backoff, patiently
-from workers.render import render_shard
+from workers.render import Renderer, render_shard
 
 _PLANS = 4
 _TAR = "application/x-tar"
@@ -98,12 +101,27 @@ class Slot:
         lease.loaded()
         started = time.monotonic()
         shard = plan.shard(claim.shard)
-        packed = render_shard(plan, shard, renderer, lease)
+        packed = self._packed(plan, shard, renderer, claim, lease)
         seconds = time.monotonic() - started
         result = self._upload(claim.job, shard.number, packed, seconds, lease)
         if plan.request.quality is not None:
             result = replace(result, refusals=_refusals(packed, plan.request.quality.drift))
         return patiently(lambda: shards.commit(self._ledger, claim, result), lease.wait)
+
+    def _packed(
+        self, plan: Plan, shard: Shard, renderer: Renderer, claim: Claim, lease: Lease
+    ) -> Packed:
+        """What keeps failing is rendered sample by sample, and the ledger told which is next."""
+        if claim.failures < shards.FAILURES:
+            return render_shard(plan, shard, renderer, lease, claim.given_up)
+
+        def trying(key: str | None) -> None:
+            patiently(lambda: shards.trying(self._ledger, claim, key), lease.wait)
+
+        def give_up(key: str, reason: str) -> None:
+            patiently(lambda: shards.give_up(self._ledger, claim, key, reason), lease.wait)
+
+        return render_alone(plan, shard, renderer, lease, claim.given_up, trying, give_up)
 
     def _upload(
         self, job: str, number: int, packed: Packed, seconds: float, lease: Lease
@@ -131,14 +149,20 @@ class Slot:
         patiently(lambda: shards.release(self._ledger, claim), time.sleep)
 
     def _fail(self, claim: Claim, error: Exception, told: structlog.stdlib.BoundLogger) -> None:
-        kind = type(error).__name__
-        state = patiently(
-            lambda: shards.fail(
-                self._ledger, claim, kind, str(error), backoff=backoff(claim.attempt)
-            ),
-            time.sleep,
+        kind, state = (
+            type(error).__name__,
+            patiently(lambda: self._failed(claim, error), time.sleep),
         )
         told.error("shard.failed", kind=kind, now=str(state), exc_info=error)
+
+    def _failed(self, claim: Claim, error: Exception) -> ShardState:
+        """By kind: memory needs a larger worker; our own errors are no single sample's fault."""
+        kind, text = type(error).__name__, str(error)
+        if out_of_memory(error):
+            return shards.exhaust(self._ledger, claim, f"{kind}: {text}")
+        limit = shards.FAILURES if isinstance(error, SpritemillError) else 2 * shards.FAILURES
+        wait = backoff(claim.failures)
+        return shards.fail(self._ledger, claim, kind, text, backoff=wait, limit=limit)
 
     def _read_plan(self, job: str, sha256: str) -> Plan:
         request = load.parse(jobs.request_text(self._ledger, job))

@@ -130,12 +130,14 @@ def compose(
 def clean(store: Store, manifest: Manifest) -> int:
     """Remove what a finished job leaves: parts of the index, uploads of fenced-off workers.
 
-    No lease of the job may live. Returns how many objects went.
+    The parts stay where samples could not be rendered: the dataset is made anew when they are. No
+    lease of the job may live. Returns how many objects went.
     """
     prefix = dataset_prefix(manifest.job)
     kept = {prefix + name for name in (*manifest.sizes(), MANIFEST)}
     stale = [info.key for info in store.list(prefix) if info.key not in kept]
-    stale += [info.key for info in store.list(work_prefix(manifest.job))]
+    if not manifest.failed():
+        stale += [info.key for info in store.list(work_prefix(manifest.job))]
     for key in stale:
         store.delete(key)
     return len(stale)

@@ -67,6 +67,7 @@ def render(plan: Plan, manifest: Manifest) -> str:
         f"- Licence of the model: {spec.licence}\n- Its training data: {spec.data}\n",
         _contexts(plan),
         _refused(manifest),
+        _failed(manifest),
         _LOADING,
     ]
     return "\n".join(filter(None, parts))
@@ -166,6 +167,13 @@ def _refused(manifest: Manifest) -> str:
             "| rule | drawings refused |", "| --- | --- |", *lines, "",
         ]
     )  # fmt: skip
+
+
+def _failed(manifest: Manifest) -> str:
+    """What is not there because it could not be rendered."""
+    failed = len(manifest.failed())
+    told = "of the samples asked for could not be rendered; `manifest.json` names them."
+    return f"## Missing\n\n{failed:,} {told}\n" if failed else ""
 
 
 def cell(text: str) -> str:

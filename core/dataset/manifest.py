@@ -105,6 +105,10 @@ class Manifest(_Part):
         """Name and size of every file but the manifest."""
         return {file.name: file.size for file in self.parts()}
 
+    def failed(self) -> list[Quarantined]:
+        """The samples that could not be rendered; the other quarantined ones were all refused."""
+        return [sample for sample in self.quarantined if not sample.refused]
+
     def encode(self) -> bytes:
         return self.model_dump_json(indent=1).encode() + b"\n"
 

@@ -17,7 +17,9 @@ PREFIX = "refused_"
 
 @dataclass(frozen=True, slots=True)
 class Unfilled:
-    """A sample of which every drawing was refused, with how many by each rule."""
+    """A sample of which every drawing was refused, with how many by each rule; or that could not
+    be rendered, for an `error`.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid")
 
@@ -25,9 +27,12 @@ class Unfilled:
     key: str
     context: str
     refused: dict[str, int]
+    error: str = ""
 
     @property
     def reason(self) -> str:
+        if self.error:
+            return f"it could not be rendered: {self.error}"
         return f"all {sum(self.refused.values())} drawings were refused: {told(self.refused)}"
 
 

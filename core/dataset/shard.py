@@ -27,7 +27,8 @@ MAX_RECORD_BYTES = 2**20
 class Packed:
     """A shard's two files. `digest` is that of a dataset of these samples alone.
 
-    `refused` counts refused drawings by rule, `unfilled` the samples that are left out for them.
+    `refused` counts refused drawings by rule, `unfilled` the samples that are left out for them,
+    without those that could not be rendered.
     """
 
     tar: bytes
@@ -76,7 +77,7 @@ class Packer:
             self._prints += _printed(images)
 
     def finish(self, unfilled: Sequence[Unfilled] = ()) -> Packed:
-        """The shard of all that was added, and of nothing for the samples that are `unfilled`."""
+        """The shard of all that was added, which also tells of the samples that are `unfilled`."""
         part = parts.build(self._records, self._thumbnails, unfilled, self._prints or ())
         content = b"".join([*self._files, tar.end()])
         refused: Counter[str] = Counter()
@@ -86,9 +87,8 @@ class Packer:
         ]:
             refused.update(counts)
         samples = len(self._records)
-        return Packed(
-            content, part, samples, self._digest.hexdigest(), dict(refused), len(unfilled)
-        )
+        refused_all = sum(not each.error for each in unfilled)
+        return Packed(content, part, samples, self._digest.hexdigest(), dict(refused), refused_all)
 
 
 def pack(

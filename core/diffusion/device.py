@@ -53,6 +53,13 @@ def facts() -> dict[str, Any]:
     return numerics(device, compute_dtype(device), tile_size(device))
 
 
+def memory(device: torch.device) -> int:
+    """Bytes of memory that a GPU has; 0 for a CPU, which has none of its own."""
+    if device.type != "cuda":
+        return 0
+    return int(torch.cuda.get_device_properties(device).total_memory)
+
+
 def _name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)

@@ -1,6 +1,7 @@
 """A shard that is somebody's to render: what the holder knows, hears and gives."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sqlalchemy import ColumnElement
@@ -13,7 +14,10 @@ from core.messages import RenderHint
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A shard that is ours to render, until the lease runs out."""
+    """A shard that is ours to render, until the lease runs out.
+
+    `failures` so far; `given_up` are the keys of samples to leave out, each with its reason.
+    """
 
     job: str
     shard: int
@@ -21,6 +25,8 @@ class Claim:
     samples: int
     model: str
     weights: str
+    failures: int = 0
+    given_up: Mapping[str, str] = field(default_factory=dict)
 
 
 class Orders(StrEnum):

@@ -3,11 +3,13 @@
 `attempt` fences: each statement names it, so whoever lost the shard changes nothing.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from sqlalchemy import Connection, func, select, update
 
-from core.ledger import jobs, refusals, returns, schema
+from core.ledger import bars, jobs, refusals, returns, schema
 from core.ledger.claims import Claim, Orders, Result, attempt_in
 from core.ledger.clock import now
 from core.ledger.engine import Ledger
@@ -16,6 +18,8 @@ from core.ledger.states import RUNNABLE, TERMINAL, JobState, ShardState
 from core.messages import RenderHint
 
 _jobs, _shards, _workers = schema.jobs, schema.shards, schema.workers
+_TAKEN = (_shards.c.attempt, _shards.c.samples, _shards.c.failures, _shards.c.given_up)
+_LATER_SECONDS = 1.0
 
 
 def claim(
@@ -23,8 +27,9 @@ def claim(
 ) -> Claim | None:
     """Lease the hinted attempt for so many seconds, and bind the job to this class of arithmetic.
 
-    None when it is taken, when the job does not run, or is bound to another class. A hint refused
-    for the job's sake may be sent again at once.
+    None when it is taken, when the job does not run, or is bound to another class, or when this
+    worker is kept off. A hint refused for the job's sake may be sent again at once, one refused
+    for the worker's a little later, so that another hears it.
     """
     attempt = attempt_in(hint, ShardState.PENDING)
     with ledger.write() as connection:
@@ -34,7 +39,11 @@ def claim(
         if job.state not in RUNNABLE or job.numerics not in (None, numerics):
             connection.execute(update(_shards).where(*attempt).values(hinted_at=None))
             return None
-        taking = update(_shards).where(*attempt).returning(_shards.c.attempt, _shards.c.samples)
+        if bars.barred(connection, hint, worker, numerics):
+            later = {"hinted_at": None, "not_before": now() + _LATER_SECONDS}
+            connection.execute(update(_shards).where(*attempt).values(later))
+            return None
+        taking = update(_shards).where(*attempt).returning(*_TAKEN)
         row = connection.execute(
             taking.values(
                 state=ShardState.LEASED,
@@ -44,12 +53,14 @@ def claim(
                 hinted_at=None,
                 not_before=None,
                 progress=0,
+                trying=None,
             )
         ).first()
         if row is None:
             return None
         _start(connection, job, numerics)
-    return Claim(job.id, hint.shard, row.attempt, row.samples, job.model, job.weights)
+    held = (job.id, hint.shard, row.attempt, row.samples, job.model, job.weights)
+    return Claim(*held, row.failures, json.loads(row.given_up))
 
 
 def renew(ledger: Ledger, held: Claim, lease: float, progress: int) -> Orders:
@@ -72,7 +83,8 @@ def commit(ledger: Ledger, held: Claim, result: Result) -> bool:
     same result again is fine.
     """
     found = {name: value for name, value in asdict(result).items() if name != "refusals"}
-    done = update(_shards).where(*attempt_in(held, ShardState.LEASED)).returning(_shards.c.worker)
+    done = update(_shards).where(*attempt_in(held, ShardState.LEASED))
+    done = done.returning(_shards.c.worker, _shards.c.given_up)
     with ledger.write() as connection:
         job = jobs.lock(connection, held.job)
         if job is None:
@@ -86,6 +98,7 @@ def commit(ledger: Ledger, held: Claim, result: Result) -> bool:
         if row is None:
             return _is_done(connection, held, result)
         _count(connection, job, row.worker, result)
+        _finish(connection, job, result, json.loads(row.given_up))
     return True
 
 
@@ -123,10 +136,18 @@ def _count(connection: Connection, job: Job, worker: str, result: Result) -> Non
             render_seconds=_workers.c.render_seconds + result.seconds,
         )
     )
+
+
+def _finish(connection: Connection, job: Job, result: Result, lost: Mapping[str, str]) -> None:
+    """Move the job on, if this shard was the last, has drifted, or has shown that nothing works."""
     drifted = ""
     if result.refusals is not None:
         drifted = refusals.count(connection, job.id, result.samples, result.refusals)
-    if job.shards_done + 1 == job.shard_count:
+    if lost and not job.samples_done + result.samples:
+        key, reason = next(iter(lost.items()))
+        error = f"no sample could be rendered, not even alone; {key}: {reason}"
+        jobs.move_within(connection, job.id, JobState.FAILED, error=error)
+    elif job.shards_done + 1 == job.shard_count:
         jobs.move_within(connection, job.id, JobState.FINALIZING)
     elif drifted:
         jobs.move_within(connection, job.id, JobState.PAUSED, error=drifted)

@@ -3,20 +3,22 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
-from core.ledger import events, jobs, schema
+from core.ledger import bars, events, jobs, schema, trials
 from core.ledger.claims import Claim, attempt_in
 from core.ledger.clock import now
 from core.ledger.engine import Ledger
 from core.ledger.jobs import Job
 from core.ledger.states import TERMINAL, JobState, ShardState
+from core.ledger.trials import FAILURES
 from core.messages import RenderHint
 
 _jobs, _shards, _workers = schema.jobs, schema.shards, schema.workers
 _LONGEST_ERROR = 2000
-FAILURES = 3
-"""A shard that failed so often is not tried again."""
+_LARGER_SECONDS = 1.0
+_OUT_OF_MEMORY = "shard.out_of_memory"
+_EXPIRED, _ORPHANED = _DEATHS = ("shard.expired", "shard.orphaned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +41,37 @@ def fail(
     message: str,
     *,
     backoff: float,
-    limit: int = FAILURES,
+    limit: int = 2 * FAILURES,
 ) -> ShardState:
     """Hand a shard back for a fault of its rendering, to be tried again after `backoff` seconds.
 
-    The failure that reaches the limit quarantines it and fails its job. Returns the state the
-    shard is in, also when the lease was lost before.
+    After three failures it is rendered sample by sample. The failure that reaches the limit
+    quarantines it and fails its job. Returns the state the shard is in, also when the lease was
+    lost before.
     """
     text = f"{kind}: {message}"[:_LONGEST_ERROR]
     state = _end_lease(ledger, held, _Fault("shard.failed", text, backoff, limit))
     return state or _state(ledger, held)
 
 
-def expire(ledger: Ledger, *, limit: int = FAILURES) -> list[RenderHint]:
+def exhaust(ledger: Ledger, held: Claim, message: str) -> ShardState:
+    """Hand a shard back that its worker's memory did not suffice for, to one that has more."""
+    fault = _Fault(_OUT_OF_MEMORY, message[:_LONGEST_ERROR], _LARGER_SECONDS, 0)
+    return _end_lease(ledger, held, fault) or _state(ledger, held)
+
+
+def expire(ledger: Ledger, *, limit: int = 2 * FAILURES) -> list[RenderHint]:
     """Take back the leases that ran out, each counted as a failure. Returns those attempts."""
     past = _shards.c.lease_until < now()
-    fault = _Fault("shard.expired", "its lease ran out", 0.0, limit)
+    fault = _Fault(_EXPIRED, "its lease ran out", 0.0, limit)
     return [held for held in _leased(ledger, past) if _end_lease(ledger, held, fault, past)]
 
 
-def bereave(ledger: Ledger, worker: str, *, free: bool, limit: int = FAILURES) -> list[RenderHint]:
+def bereave(
+    ledger: Ledger, worker: str, *, free: bool, limit: int = 2 * FAILURES
+) -> list[RenderHint]:
     """Take back the leases of a worker that died; each is a failure, unless `free`."""
-    fault = None if free else _Fault("shard.orphaned", f"worker {worker} died", 0.0, limit)
+    fault = None if free else _Fault(_ORPHANED, f"worker {worker} died", 0.0, limit)
     held_by = (_shards.c.lease_until > 0) & (_shards.c.worker == worker)
     return [held for held in _leased(ledger, held_by) if _end_lease(ledger, held, fault)]
 
@@ -90,12 +101,16 @@ def end(
     fault: _Fault | None = None,
     *still: ColumnElement[bool],
 ) -> ShardState | None:
-    """End a lease without a result. None when it was lost before; else the shard's new state."""
+    """End a lease without a result. None when it was lost before; else the shard's new state.
+
+    The sample that a worker tried alone as it died is given up; that is no failure of its shard.
+    """
     over = job.state in TERMINAL
-    values = {"state": ShardState.CANCELLED} if over else _values(fault)
+    blamed = _blame(connection, held, fault, *still) if fault and not over else False
+    values = {"state": ShardState.CANCELLED} if over else _values(None if blamed else fault)
     ending = update(_shards).where(*attempt_in(held, ShardState.LEASED), *still)
     row = connection.execute(
-        ending.values(lease_until=None, progress=0, **values).returning(
+        ending.values(lease_until=None, progress=0, trying=None, **values).returning(
             _shards.c.state, _shards.c.failures, _shards.c.worker
         )
     ).first()
@@ -112,9 +127,31 @@ def end(
     return state
 
 
+def _blame(
+    connection: Connection, held: Claim | RenderHint, fault: _Fault, *still: ColumnElement[bool]
+) -> bool:
+    """Give up the sample that was tried alone, if one was."""
+    if fault.event not in _DEATHS:
+        return False
+    query = select(_shards.c.trying).where(*attempt_in(held, ShardState.LEASED), *still)
+    key = connection.execute(query).scalar()
+    if key is not None:
+        reason = f"{fault.message} while this sample was rendered alone"
+        trials.leave_out(connection, held, key, reason)
+    return key is not None
+
+
 def _values(fault: _Fault | None) -> dict[str, Any]:
     if fault is None:
         return {"state": ShardState.PENDING}
+    if fault.event == _OUT_OF_MEMORY:
+        has = select(_workers.c.memory).where(_workers.c.id == _shards.c.worker)
+        return {
+            "state": ShardState.PENDING,
+            "error": fault.message,
+            "memory": func.coalesce(has.scalar_subquery(), 0),
+            "not_before": now() + fault.backoff,
+        }
     spent = _shards.c.failures + 1 >= fault.limit
     return {
         "state": case((spent, ShardState.QUARANTINED), else_=ShardState.PENDING),
@@ -136,6 +173,8 @@ def _tell(
         return
     told = {"attempt": held.attempt, "failures": failures, "error": fault.message}
     events.add(connection, held.job, fault.event, held.shard, worker, **told)
+    if fault.event != _OUT_OF_MEMORY:
+        bars.strike(connection, held.job, worker)
     counting = update(_workers).where(_workers.c.id == worker)
     connection.execute(counting.values(failures=_workers.c.failures + 1))
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration: what this version of the code needs."""
 
 metadata = MetaData(
@@ -106,6 +106,9 @@ shards = Table(
     Column("hinted_at", Double),
     Column("not_before", Double),
     Column("failures", Integer, nullable=False, default=0),
+    Column("trying", Text),  # key of the sample that is rendered alone just now
+    _text("given_up", default="{}", server_default="{}"),  # JSON: the reason by sample key
+    Column("memory", BigInteger),  # bytes of the worker that it was too much for
     _count("progress"),
     Column("error", Text),
     Column("seconds", Double),
@@ -144,7 +147,16 @@ workers = Table(
     _count("samples_done"),
     _seconds("render_seconds"),
     _count("failures"),
+    _new_count("memory"),
     Index("workers_by_heartbeat", "heartbeat_at"),
+)
+
+strikes = Table(
+    "strikes",
+    metadata,
+    _of_job(primary_key=True),
+    Column("worker", Text, primary_key=True),
+    Column("failures", BigInteger, nullable=False),
 )
 
 events = Table(

@@ -12,11 +12,13 @@ from core.ledger.claims import Claim, Orders, Result
 from core.ledger.clock import now
 from core.ledger.engine import Ledger
 from core.ledger.leases import claim, commit, renew
-from core.ledger.returns import expire, fail, release
+from core.ledger.returns import exhaust, expire, fail, release
 from core.ledger.states import RUNNABLE, TERMINAL, ShardState
+from core.ledger.trials import FAILURES, give_up, trying
 from core.messages import RenderHint
 
 __all__ = [
+    "FAILURES",
     "Claim",
     "DoneShard",
     "Orders",
@@ -26,8 +28,10 @@ __all__ = [
     "claim",
     "commit",
     "done",
+    "exhaust",
     "expire",
     "fail",
+    "give_up",
     "hint",
     "origin",
     "plan_rows",
@@ -36,6 +40,7 @@ __all__ = [
     "queued_by_job",
     "release",
     "renew",
+    "trying",
     "unhint",
 ]
 

@@ -37,7 +37,10 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewWorker:
-    """A worker that starts. `started` is its process's start, `numerics` the id of `facts`."""
+    """A worker that starts. `started` is its process's start, `numerics` the id of `facts`.
+
+    `memory` is of the device that it renders on, in bytes.
+    """
 
     id: str
     host: str
@@ -47,6 +50,7 @@ class NewWorker:
     numerics: str
     numerics_facts: Mapping[str, Any]
     slots: int
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class Worker:
     samples_done: int
     render_seconds: float
     failures: int
+    memory: int
 
 
 def register(ledger: Ledger, new: NewWorker) -> None:
@@ -85,6 +90,7 @@ def register(ledger: Ledger, new: NewWorker) -> None:
                 device=new.device,
                 numerics=new.numerics,
                 slots=new.slots,
+                memory=new.memory,
                 state=WorkerState.STARTING,
                 order=Order.RUN,
                 heartbeat_at=now(),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from core.ledger.jobs import Job
     from orchestrator.progress import JobStatus
 
+_ERRORS = {"paused": "paused by", "succeeded": "missing"}
 _HEAD = ("job", "name", "state", "done", "sprites", "created")
 
 
@@ -43,7 +44,7 @@ def lines(status: "JobStatus") -> list[str]:
             ("finished", units.moment(job.finished_at)),
             ("refused", _refused(job)),
             ("unfilled", f"{job.samples_unfilled:,} sprites" if job.samples_unfilled else ""),
-            ("paused by" if job.state == "paused" else "error", job.error or ""),
+            (_ERRORS.get(job.state, "error"), job.error or ""),
             ("dataset", status.dataset),
             ("digest", job.dataset_digest or ""),
         )

@@ -1,4 +1,4 @@
-"""Commands about jobs: submit, status, list, watch, pause, resume, cancel, events, logs, rm."""
+"""Commands about jobs: from submit and status to retry and rm."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -134,6 +134,16 @@ def cancel(context: typer.Context, job: JobName) -> None:
     call = session(context)
     with call.service() as service:
         _moved(call, service, service.cancel(job))
+
+
+def retry(context: typer.Context, job: JobName) -> None:
+    """Render again what a job could not, and nothing else.
+
+    $ spritemill retry latest
+    """
+    call = session(context)
+    with call.service() as service:
+        _moved(call, service, service.retry(job))
 
 
 def rm(

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,14 +57,15 @@ def until(condition: Callable[[], T], what: str, seconds: float = SECONDS) -> T:
 
 
 class Hand:
-    """A worker process with its log."""
+    """A worker process with its log; with `faults`, see `faulty`."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
+    def __init__(self, settings: Settings, log: Path, faults: Mapping[str, str]) -> None:
         self._log = log
+        program = "tests.integration.workers.faulty" if faults else "workers"
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "workers"],
-                env=os.environ | as_environment(settings),
+                [sys.executable, "-m", program],
+                env=os.environ | as_environment(settings) | {"FAULTS": json.dumps(dict(faults))},
                 stdout=out,
                 stderr=out,
             )
@@ -121,8 +122,12 @@ class Floor:
 
     def worker(self, **changed: Any) -> Hand:
         """Start a worker and wait until it is ready."""
+        return self.faulty_worker({}, **changed)
+
+    def faulty_worker(self, faults: Mapping[str, str], **changed: Any) -> Hand:
+        """Start a worker that fails at these noise keys, as `faulty` tells."""
         log = self.settings.home / f"worker-{len(self._hands)}.log"
-        hand = Hand(replace(self.settings, **changed), log)
+        hand = Hand(replace(self.settings, **changed), log, faults)
         self._hands.append(hand)
         until(lambda: hand.events("worker.ready") or hand.process.poll() is not None, "ready")
         return hand

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from core.dataset import assembly, index
-from core.dataset.layout import INDEX, MANIFEST, PREVIEW, REQUEST, dataset_prefix, work_prefix
+from core.dataset.layout import CARD, INDEX, MANIFEST, PREVIEW, REQUEST, dataset_prefix, work_prefix
 from core.dataset.manifest import Quarantined, decode
 from core.dataset.verify import verify
 from core.errors import ConflictError, CorruptError
@@ -193,6 +193,19 @@ def test_quarantined_samples_are_named_and_not_missed(bench: Bench) -> None:
     named = Quarantined(number=sample.number, key=sample.key, reason="not finite")
     manifest = bench.assemble(quarantined=(named,))
     assert (manifest.samples, manifest.quarantined) == (99, (named,))
+    card = bench.store.get(dataset_prefix(bench.finished.job) + CARD).decode()
+    assert "1 of the samples asked for could not be rendered" in card
+
+
+def test_parts_stay_while_samples_could_not_be_rendered(bench: Bench) -> None:
+    sample = next(bench.plan.samples(bench.plan.shard(3)))
+    bench.done[3] = bench.render(3, without=sample.number)
+    named = Quarantined(number=sample.number, key=sample.key, reason="not finite")
+    work = work_prefix(bench.finished.job)
+    before = len(list(bench.store.list(work)))
+    assert before
+    assembly.clean(bench.store, bench.assemble(quarantined=(named,)))
+    assert len(list(bench.store.list(work))) == before
 
 
 def test_index_is_merged_in_row_groups_of_some_size(

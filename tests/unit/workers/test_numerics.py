@@ -14,4 +14,6 @@ def test_name_depends_on_the_facts_and_not_on_their_order() -> None:
 
 
 def test_fake_renderer_is_a_class_of_its_own() -> None:
-    assert numerics.probe(Settings(renderer="fake")) == {"renderer": "fake"}
+    facts, memory = numerics.probe(Settings(renderer="fake"))
+    assert facts == {"renderer": "fake"}
+    assert memory > 0
