@@ -47,6 +47,8 @@ class Settings:
     heartbeat_seconds: float = _setting(5.0, "How often a worker says that it is alive.")
     grace_seconds: float = _setting(20.0, "A stopped worker may finish its shard within this.")
     max_samples: int = _setting(100_000_000, "Largest job that is accepted.")
+    keep_cancelled_days: float = _setting(7.0, "`gc` removes cancelled jobs after so many days.")
+    keep_dataset_days: float = _setting(0.0, "`gc` removes datasets after so many days; 0: never.")
     renderer: str = _setting("diffusion", "diffusion, or fake: seeded bytes, to test scheduling.")
     fake_rate: float = _setting(1000.0, "Sprites a second that the fake renderer pretends to make.")
     log_level: str = _setting("info", "debug, info, warning or error.")
@@ -203,16 +205,7 @@ def _shown(name: str, raw: Any) -> str:
 
 
 def _check(values: Mapping[str, Any]) -> list[Fault]:
-    faults = []
-    for name in (*_TIMES, "fake_rate"):
-        if not 0 < values.get(name, 1) < float("inf"):
-            faults.append(Fault(name, str(values[name]), "it must be above 0"))
-    for name in ("workers", "grace_seconds"):
-        if not 0 <= values.get(name, 0) <= 1000:
-            faults.append(Fault(name, str(values[name]), "it must be from 0 to 1000"))
-    for name in ("slots", "max_samples"):
-        if values.get(name, 1) < 1:
-            faults.append(Fault(name, str(values[name]), "it must be at least 1"))
+    faults = _check_numbers(values)
     if values.get("renew_seconds", 15.0) * 2 > values.get("lease_seconds", 90.0):
         faults.append(
             Fault("renew_seconds", str(values["renew_seconds"]), "it must be at most half a lease")
@@ -225,6 +218,23 @@ def _check(values: Mapping[str, Any]) -> list[Fault]:
         if values.get(name, allowed[0]) not in allowed:
             faults.append(Fault(name, values[name], f"it must be one of {', '.join(allowed)}"))
     return faults + _check_urls(values)
+
+
+def _check_numbers(values: Mapping[str, Any]) -> list[Fault]:
+    faults = []
+    for name in (*_TIMES, "fake_rate"):
+        if not 0 < values.get(name, 1) < float("inf"):
+            faults.append(Fault(name, str(values[name]), "it must be above 0"))
+    for name in ("workers", "grace_seconds"):
+        if not 0 <= values.get(name, 0) <= 1000:
+            faults.append(Fault(name, str(values[name]), "it must be from 0 to 1000"))
+    for name in ("keep_cancelled_days", "keep_dataset_days"):
+        if not 0 <= values.get(name, 0) < float("inf"):
+            faults.append(Fault(name, str(values[name]), "it must be 0 or more"))
+    for name in ("slots", "max_samples"):
+        if values.get(name, 1) < 1:
+            faults.append(Fault(name, str(values[name]), "it must be at least 1"))
+    return faults
 
 
 def _check_urls(values: Mapping[str, Any]) -> list[Fault]:

@@ -27,6 +27,11 @@ def content_type(name: str) -> str:
     return _CONTENT_TYPES.get(name, "application/x-tar")
 
 
+def is_job(text: str) -> bool:
+    """Whether this can be a job's id."""
+    return _JOB.fullmatch(text) is not None
+
+
 def dataset_prefix(job: str) -> str:
     return f"datasets/{_checked(job)}/"
 
@@ -51,6 +56,6 @@ def part_key(job: str, number: int, sha256: str) -> str:
 
 
 def _checked(job: str) -> str:
-    if not _JOB.fullmatch(job):
+    if not is_job(job):
         raise UsageError(f"job = {job!r} is no job's id:", remedy="12 of a-z and 0-9 are needed.")
     return job

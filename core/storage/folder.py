@@ -86,6 +86,17 @@ class FolderStore:
                 path.unlink()
             self._prune(path.parent)
 
+    def unfinished(self, before: float, *, remove: bool = False) -> Iterator[ObjectInfo]:
+        with disk_errors(str(self._scratch)):
+            parts = sorted(self._scratch.iterdir()) if self._scratch.is_dir() else []
+            for part in parts:
+                with suppress(FileNotFoundError):  # its writer is done
+                    found = part.stat()
+                    if found.st_mtime < before:
+                        if remove:
+                            part.unlink()
+                        yield _info(f"{_SCRATCH}/{part.name}", found)
+
     def url(self, key: str, seconds: int = 3600) -> str:  # noqa: ARG002  # a file never expires
         return self._path(key).as_uri()
 
@@ -98,8 +109,8 @@ class FolderStore:
                 raise StoreError(f"{self._root}: what was written reads back differently.")
         finally:
             self.delete(key)
-        with disk_errors(str(self._scratch)):
-            self._remove_abandoned()
+        for _ in self.unfinished(time.time() - _ABANDONED_SECONDS, remove=True):
+            pass
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
@@ -141,12 +152,6 @@ class FolderStore:
             except OSError:  # not empty, or gone already
                 return
             folder = folder.parent
-
-    def _remove_abandoned(self) -> None:
-        for part in self._scratch.iterdir():
-            with suppress(FileNotFoundError):
-                if part.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
-                    part.unlink()
 
 
 def _info(key: str, found: os.stat_result, digest: str | None = None) -> ObjectInfo:

@@ -123,6 +123,18 @@ class S3Store:
         with self._place.errors(key):
             self._client().delete_object(**self._at(key))
 
+    def unfinished(self, before: float, *, remove: bool = False) -> Iterator[ObjectInfo]:
+        client = self._client()
+        uploads = client.get_paginator("list_multipart_uploads")
+        with self._place.errors():
+            for page in uploads.paginate(Bucket=self._bucket, Prefix=self._prefix):
+                for upload in page.get("Uploads", []):
+                    begun = upload["Initiated"].timestamp()
+                    if begun < before:
+                        size = self._end_upload(upload["Key"], upload["UploadId"], remove)
+                        key = upload["Key"].removeprefix(self._prefix)
+                        yield ObjectInfo(key, size, None, begun)
+
     def url(self, key: str, seconds: int = 3600) -> str:
         with self._place.errors(key):
             return self._client().generate_presigned_url(
@@ -146,6 +158,15 @@ class S3Store:
         if found is None or (found.size, found.sha256) != (size, digest):
             raise StoreError(f"{key} did not arrive whole in {self._place.url}: found {found}.")
         return found
+
+    def _end_upload(self, key: str, upload: str, remove: bool) -> int:
+        """The bytes that an unfinished upload holds, or held before it was removed."""
+        told: Any = {"Bucket": self._bucket, "Key": key, "UploadId": upload}
+        pages = self._client().get_paginator("list_parts").paginate(**told)
+        size = sum(part["Size"] for page in pages for part in page.get("Parts", []))
+        if remove:
+            self._client().abort_multipart_upload(**told)
+        return size
 
     def _listed(self, pages: Iterator[Any]) -> Iterator[ObjectInfo]:
         while True:

@@ -59,6 +59,13 @@ class Store(Protocol):
         """Remove the object. Gone already is fine."""
         ...
 
+    def unfinished(self, before: float, *, remove: bool = False) -> Iterator[ObjectInfo]:
+        """What is half-written since before this moment, by writers that must be dead by now.
+
+        With `remove`, each is gone when it is told. A `key` may be unlike any object's.
+        """
+        ...
+
     def url(self, key: str, seconds: int = 3600) -> str:
         """An address from which the object can be read, where that can expire: for `seconds`."""
         ...

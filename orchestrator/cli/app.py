@@ -16,6 +16,7 @@ from orchestrator.cli import (
     models,
     report,
     request,
+    retention,
     run,
     samples,
     system,
@@ -84,6 +85,7 @@ _add("Datasets", report=report.report)
 _add("Datasets", repair=trust.repair, diff=trust.diff)
 _add("Datasets", show=samples.show, regenerate=samples.regenerate)
 _add("The mill", up=mill.up, down=mill.down, doctor=system.doctor, config=system.config)
+_add("The mill", gc=retention.gc)
 for _name, _group in (
     ("workers", workers.group),
     ("models", models.group),

@@ -80,6 +80,9 @@ class FailingStore:
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         return self._store.list(prefix)
 
+    def unfinished(self, before: float, *, remove: bool = False) -> Iterator[ObjectInfo]:
+        return self._store.unfinished(before, remove=remove)
+
     def url(self, key: str, seconds: int = 3600) -> str:
         return self._store.url(key, seconds)
 

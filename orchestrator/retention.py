@@ -1,0 +1,147 @@
+"""What may go: what nothing names, cancelled jobs, expired datasets, half-written objects.
+
+Kept are: all objects of a job that is not over or whose workers have yet to leave it, all that a
+manifest names, all that a row names, and the dataset that a live job extends.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from math import inf
+from typing import TYPE_CHECKING
+
+from core.dataset.layout import MANIFEST, dataset_prefix, is_job, work_prefix
+from core.dataset.source import StoreSource, read_manifest
+from core.errors import CorruptError, NotFoundError
+from core.ledger import jobs, shards
+from core.ledger.states import TERMINAL, JobState
+from core.settings import Settings
+from core.storage import ObjectInfo, Store
+
+if TYPE_CHECKING:
+    from core.ledger import Ledger
+    from core.ledger.jobs import Job
+    from orchestrator.service import Service
+
+_DAY = 86400.0
+_ALL = 2**31 - 1
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """Something that may go, by the `rule`: cancelled, expired, orphan or temporary.
+
+    `what` is a job's id for the first two, else a key in the store; `size` is in bytes.
+    """
+
+    rule: str
+    what: str
+    size: int
+    why: str
+
+
+def collect(
+    service: "Service", older_than: float | None = None, *, remove: bool = False
+) -> Iterator[Garbage]:
+    """Tell what may go; with `remove`, each has gone when it is told.
+
+    Datasets expire after `older_than` seconds, unless told after what the settings say.
+    """
+    leaving = list(_leaving(service, older_than))
+    for job, garbage in leaving:
+        if remove:
+            service.remove(job.id)
+        yield garbage
+    known = {job.id for job, _ in leaving}
+    for name in sorted(_stored(service.store) - known):
+        for info in _orphans(service, name):
+            if remove:
+                service.store.delete(info.key)
+            yield Garbage("orphan", info.key, info.size, "neither a manifest nor the ledger has it")
+    for info in service.store.unfinished(time.time() - _DAY, remove=remove):
+        yield Garbage("temporary", info.key, info.size, "half-written, by a process that died")
+
+
+def _leaving(service: "Service", older_than: float | None) -> "Iterator[tuple[Job, Garbage]]":
+    """The jobs that go as a whole."""
+    extended = _live_requests(service.ledger)
+    for job in jobs.list(service.ledger, states=TERMINAL, limit=_ALL):
+        digest = job.dataset_digest
+        if job.shards_leased or (digest and any(digest in text for text in extended)):
+            continue
+        rule = "cancelled" if job.state == JobState.CANCELLED else "expired"
+        age = time.time() - (job.finished_at or job.created_at)
+        if age > _lifetime(service.settings, job.state, older_than):
+            why = f"{job.state} {age / _DAY:.1f} days ago"
+            yield job, Garbage(rule, job.id, job.bytes_done, why)
+
+
+def _lifetime(settings: Settings, state: JobState, older_than: float | None) -> float:
+    if state == JobState.CANCELLED:
+        return settings.keep_cancelled_days * _DAY
+    if older_than is not None:
+        return older_than
+    return settings.keep_dataset_days * _DAY or inf
+
+
+def _live_requests(ledger: "Ledger") -> list[str]:
+    live = [state for state in JobState if state not in TERMINAL]
+    return [jobs.request_text(ledger, job.id) for job in jobs.list(ledger, states=live, limit=_ALL)]
+
+
+def _stored(store: Store) -> set[str]:
+    """The jobs of which something is in the store."""
+    listed = chain(store.list("datasets/"), store.list("work/"))
+    names = {info.key.split("/")[1] for info in listed}
+    return {name for name in names if is_job(name)}
+
+
+def _orphans(service: "Service", name: str) -> list[ObjectInfo]:
+    """The objects of a job that nothing names."""
+    prefixes = (dataset_prefix(name), work_prefix(name))
+    there = [info for prefix in prefixes for info in service.store.list(prefix)]
+    try:
+        job = jobs.get(service.ledger, name)
+    except NotFoundError:  # removed, or from elsewhere: it may be on its way yet
+        quiet = time.time() - service.settings.keep_cancelled_days * _DAY
+        named = None if _newest(there) > quiet else _named_by_manifest(service.store, name)
+    else:
+        named = _named(service, job)
+    return [] if named is None else [info for info in there if info.key not in named]
+
+
+def _named(service: "Service", job: "Job") -> set[str] | None:
+    """The keys of a job that must stay; None for all of them."""
+    if job.state not in TERMINAL or job.shards_leased:
+        return None
+    told = _named_by_manifest(service.store, job.id)
+    if told is None or (job.state == JobState.SUCCEEDED and not told):
+        return None  # what tells the manifest anew is not named by anything else
+    return told | set(_named_by_rows(service.ledger, job.id))
+
+
+def _named_by_rows(ledger: "Ledger", job: str) -> Iterator[str]:
+    after = -1
+    while page := shards.done(ledger, job, after, _PAGE):
+        for shard in page:
+            yield shard.key
+            yield shard.part_key
+        after = page[-1].number
+
+
+def _newest(there: list[ObjectInfo]) -> float:
+    return max((info.modified for info in there), default=0.0)
+
+
+def _named_by_manifest(store: Store, job: str) -> set[str] | None:
+    """The keys that a manifest names, itself among them; None when it cannot be read."""
+    prefix = dataset_prefix(job)
+    try:
+        manifest = read_manifest(StoreSource(store, job))
+    except NotFoundError:
+        return set()
+    except CorruptError:
+        return None
+    return {prefix + name for name in (*manifest.sizes(), MANIFEST)}
