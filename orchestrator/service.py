@@ -261,6 +261,12 @@ class Service:
         upgrade(self.settings.ledger_url)
         return HEAD
 
+    def backup(self, path: Path) -> None:
+        """Copy a SQLite ledger to a new file. Raises ConflictError when that is there."""
+        from core.ledger.backup import backup
+
+        backup(self.ledger, path)
+
     def list(
         self,
         *,

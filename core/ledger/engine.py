@@ -70,6 +70,12 @@ class Ledger:
     def close(self) -> None:
         self.engine.dispose()
 
+    def vacuum_into(self, path: str) -> None:
+        """SQLite only: copy the database to an empty file. Raises UnreachableError."""
+        outside = self.engine.execution_options(outside=True)
+        with self._mapped(), outside.connect() as connection:
+            connection.exec_driver_sql("VACUUM INTO ?", (path,))
+
     def version(self) -> str | None:
         """The newest migration that the database went through, if any."""
         with self.read() as connection:
@@ -166,6 +172,8 @@ def _prepare(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
+    if connection.get_execution_options().get("outside", False):
+        return  # VACUUM must be in no transaction
     # a read transaction that turns to writing fails at once, however long the busy timeout
     immediate = connection.get_execution_options().get("immediate", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -1,6 +1,7 @@
-"""Commands about the installation: doctor, config, db upgrade."""
+"""Commands about the installation: doctor, config, db upgrade, db backup."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +12,7 @@ from orchestrator.cli.session import session
 if TYPE_CHECKING:
     from orchestrator.doctor import Health
 
-database = typer.Typer(no_args_is_help=True, help="The ledger's schema.")
+database = typer.Typer(no_args_is_help=True, help="The ledger's tables and its copy.")
 
 
 def doctor(context: typer.Context) -> None:
@@ -58,6 +59,21 @@ def upgrade(context: typer.Context) -> None:
         revision = service.upgrade()
     line = f"The ledger is at revision {revision}."
     call.console.answer({"revision": revision}, line, brief=revision)
+
+
+@database.command()
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A new file.", show_default=False)],
+) -> None:
+    """Copy a SQLite ledger to a file, while a mill is up or not.
+
+    $ spritemill db backup ledger-1.db
+    """
+    call = session(context)
+    with call.service() as service:
+        service.backup(file)
+    call.console.answer({"file": file}, f"The ledger is copied to {file}.", brief=str(file))
 
 
 def _line(health: "Health") -> str:
