@@ -46,6 +46,7 @@ class Settings:
     load_seconds: float = _setting(600.0, "Lease allowed for loading or compiling a model.")
     heartbeat_seconds: float = _setting(5.0, "How often a worker says that it is alive.")
     grace_seconds: float = _setting(20.0, "A stopped worker may finish its shard within this.")
+    owner_weights: str = _setting("", "Who gets more of the fleet: ada=3,bob=2; others weigh 1.")
     max_samples: int = _setting(100_000_000, "Largest job that is accepted.")
     keep_cancelled_days: float = _setting(7.0, "`gc` removes cancelled jobs after so many days.")
     keep_dataset_days: float = _setting(0.0, "`gc` removes datasets after so many days; 0: never.")
@@ -60,6 +61,11 @@ class Settings:
     @property
     def store(self) -> str:
         return self.store_url or str(self.home / "store")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weights of owners."""
+        return _weights(self.owner_weights)
 
     @property
     def embedded(self) -> bool:
@@ -217,7 +223,32 @@ def _check(values: Mapping[str, Any]) -> list[Fault]:
     for name, allowed in choices.items():
         if values.get(name, allowed[0]) not in allowed:
             faults.append(Fault(name, values[name], f"it must be one of {', '.join(allowed)}"))
-    return faults + _check_urls(values)
+    return faults + _check_weights(values.get("owner_weights", "")) + _check_urls(values)
+
+
+def _check_weights(text: str) -> list[Fault]:
+    try:
+        _weights(text)
+    except ValueError as error:
+        return [Fault("owner_weights", text, str(error), "Such as: ada=3,bob=1.5")]
+    return []
+
+
+def _weights(text: str) -> dict[str, float]:
+    """Raises ValueError."""
+    found = dict[str, float]()
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        owner, equals, number = part.rpartition("=")
+        try:
+            weight = float(number)
+        except ValueError:
+            weight = 0.0
+        if not (owner and equals and 0 < weight < float("inf")):
+            raise ValueError(f"{part} is not an owner, =, and a weight above 0")
+        if owner.strip() in found:
+            raise ValueError(f"{owner.strip()} is there twice")
+        found[owner.strip()] = weight
+    return found
 
 
 def _check_numbers(values: Mapping[str, Any]) -> list[Fault]:

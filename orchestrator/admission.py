@@ -75,6 +75,7 @@ def admitted(made: Plan, model: Model, settings: Settings) -> "NewJob":
         shard_samples=made.shard_samples,
         context_count=made.context_count,
         priority=made.request.priority,
+        workers=made.request.workers,
     )
 
 

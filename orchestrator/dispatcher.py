@@ -2,17 +2,18 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import structlog
 
+from core.errors import NotFoundError
 from core.ledger import Ledger, jobs, shards, workers
 from core.ledger.jobs import Job
-from core.ledger.workers import Order, Worker, WorkerState
 from core.messages import RenderHint, queue
 from core.settings import Settings
-from orchestrator.fair_share import Candidate, share
+from orchestrator.crew import Crew, candidate, crews, route
+from orchestrator.fair_share import Candidate, FairShare, may_wait
 from orchestrator.fleet import silent_after
 from orchestrator.publisher import Publisher
 
@@ -33,60 +34,103 @@ class Dispatcher:
         self._publisher = publisher
         self._settings = settings
         self._pause = _SOONEST
-        self._served: dict[str, int] = {}
+        self._fair = FairShare(settings.weights)
         self._dry: dict[str, float] = {}
         self._unexplained_since: float | None = None
 
     def step(self) -> float:
         """Send what can be sent; the seconds until the next look, sooner while much is done."""
-        slots = count_slots(workers.live(self._ledger, silent_after(self._settings)))
-        sent = self._send(slots) if slots else 0
+        there = crews(workers.live(self._ledger, silent_after(self._settings)))
+        sent = self._send(there) if there else 0
         self._pause = _SOONEST if sent else min(2 * self._pause, _LATEST)
         return self._pause
 
-    def _send(self, slots: Mapping[str, int]) -> int:
-        waiting = {name: self._publisher.waiting(queue(name)) for name in slots}
-        places = {name: max(0, slots[name] - waiting[name]) for name in slots}
+    def _send(self, there: Mapping[str, Crew]) -> int:
+        waiting = {name: self._publisher.waiting(queue(name)) for name in there}
+        room = {name: there[name].slots - waiting[name] for name in there}
         hinted = shards.queued_by_job(self._ledger)
-        runnable = jobs.runnable(self._ledger)
-        deaf = sum(hinted.get(job.id, 0) for job in runnable if job.numerics not in {None, *slots})
-        self._recover_lost(sum(hinted.values()) - deaf, sum(waiting.values()))
-        asking = {
-            job.id: candidate(
-                self._planned_ahead(job, sum(slots.values())),
-                route(job, slots, places),
-                hinted.get(job.id, 0),
-                self._served.get(job.id, 0),
-            )
-            for job in runnable
-            if self._dry.get(job.id, 0.0) < time.monotonic()
-        }
-        return self._send_shares(asking, share(asking.values(), places))
+        if max(room.values()) <= 0 and sum(hinted.values()) <= sum(waiting.values()):
+            self._unexplained_since = None
+            return 0
+        runnable = {job.id: job for job in jobs.runnable(self._ledger)}
+        heard = sum(
+            count
+            for job, count in hinted.items()
+            if job not in runnable or runnable[job].numerics in {None, *there}
+        )
+        self._recover_lost(heard, sum(waiting.values()))
+        asking = self._asking(runnable.values(), there, room, hinted)
+        self._fair.settle(asking.values(), self._ended(asking))
+        places = {name: _places(name, there[name], asking, waiting[name]) for name in there}
+        window = _WINDOW * sum(crew.slots for crew in there.values())
+        return self._send_shares(asking, runnable, places, window)
 
-    def _send_shares(self, asking: Mapping[str, Candidate], shares: Sequence[str]) -> int:
-        self._dry = {job: until for job, until in self._dry.items() if until > time.monotonic()}
-        clock = max(self._served.values(), default=0)
-        self._served = {job: turn for job, turn in self._served.items() if job in asking}
-        hints = {job: self._hints(job, count) for job, count in Counter(shares).items()}
+    def _asking(
+        self,
+        runnable: Iterable[Job],
+        there: Mapping[str, Crew],
+        room: Mapping[str, int],
+        hinted: Mapping[str, int],
+    ) -> dict[str, Candidate]:
+        now = time.monotonic()
+        self._dry = {job: until for job, until in self._dry.items() if until > now}
+        found = dict[str, Candidate]()
+        for job in runnable:
+            numerics = route(job, there, room)
+            crew = there.get(numerics, Crew())
+            dry = job.id in self._dry
+            found[job.id] = candidate(job, numerics, crew, hinted.get(job.id, 0), dry=dry)
+        return found
+
+    def _ended(self, asking: Mapping[str, Candidate]) -> list[Candidate]:
+        """Jobs that left since the last look, to be charged what their last shards took."""
+        found = []
+        for name in self._fair.unsettled(asking):
+            try:
+                job = jobs.get(self._ledger, name)
+            except NotFoundError:  # it was removed
+                continue
+            if job.numerics is not None:
+                found.append(candidate(job, job.numerics, Crew(), 0))
+        return found
+
+    def _send_shares(
+        self,
+        asking: Mapping[str, Candidate],
+        runnable: Mapping[str, Job],
+        places: Mapping[str, int],
+        window: int,
+    ) -> int:
+        shares = self._fair.share(asking.values(), places)
+        hints = {
+            job: self._hints(runnable[job], asking[job], count, window)
+            for job, count in Counter(shares).items()
+        }
         sent = 0
-        for turn, job in enumerate(shares, clock + 1):
+        for job in shares:
             if hints[job]:
                 self._publisher.send(hints[job].pop(0), queue(asking[job].numerics))
-                self._served[job] = turn
                 sent += 1
+            else:
+                self._fair.take_back(asking[job])
         return sent
 
-    def _hints(self, job: str, count: int) -> list[RenderHint]:
+    def _hints(self, job: Job, one: Candidate, count: int, window: int) -> list[RenderHint]:
         """Some of a job's shards may be waiting after a failure: then others get its places."""
-        hints = shards.hint(self._ledger, job, count, stale_after=_NEVER_STALE)
+        if job.shards_planned - one.done - one.under_way < count:
+            job = self._planned_ahead(job, window)
+        hints = shards.hint(self._ledger, job.id, count, stale_after=_NEVER_STALE)
+        if len(hints) < count and (further := self._planned_ahead(job, window)) is not job:
+            left = count - len(hints)
+            hints += shards.hint(self._ledger, further.id, left, stale_after=_NEVER_STALE)
         if len(hints) < count:
-            self._dry[job] = time.monotonic() + _DRY_SECONDS
+            self._dry[job.id] = time.monotonic() + _DRY_SECONDS
         return hints
 
-    def _planned_ahead(self, job: Job, slots: int) -> Job:
+    def _planned_ahead(self, job: Job, window: int) -> Job:
         """Give the job rows for its next shards, a few times what the workers hold."""
         pending = job.shards_planned - job.shards_done - job.shards_leased
-        counts = shard_counts(job, _WINDOW * slots - pending)
+        counts = shard_counts(job, window - pending)
         if not counts or not shards.plan_rows(self._ledger, job.id, job.shards_planned, counts):
             return job
         return replace(job, shards_planned=job.shards_planned + len(counts))
@@ -104,34 +148,10 @@ class Dispatcher:
             log.warning("hints.lost", hinted=hinted, waiting=waiting, forgotten=forgotten)
 
 
-def count_slots(live: Iterable[Worker]) -> dict[str, int]:
-    """Slots that take work, by numerics class."""
-    counted: Counter[str] = Counter()
-    for worker in live:
-        if worker.state == WorkerState.READY and worker.order == Order.RUN:
-            counted[worker.numerics] += worker.slots
-    return dict(counted)
-
-
-def route(job: Job, slots: Mapping[str, int], places: Mapping[str, int]) -> str:
-    """The numerics class for a job's shards. One that no worker has claimed from yet is free to
-    go where most slots are, of the classes that have a place; its first claim binds it.
-    """
-    if job.numerics is not None:
-        return job.numerics
-    return max(slots, key=lambda name: (places[name] > 0, slots[name], name))
-
-
-def candidate(job: Job, numerics: str, hinted: int, served: int) -> Candidate:
-    return Candidate(
-        job=job.id,
-        owner=job.owner,
-        priority=job.priority,
-        numerics=numerics,
-        under_way=job.shards_leased + hinted,
-        wanting=job.shards_planned - job.shards_done - job.shards_leased - hinted,
-        served=served,
-    )
+def _places(numerics: str, crew: Crew, asking: Mapping[str, Candidate], waiting: int) -> int:
+    """How many more messages may wait for a crew."""
+    longest = max((one.expected for one in asking.values() if one.numerics == numerics), default=0)
+    return max(0, may_wait(crew.slots, longest) - waiting)
 
 
 def shard_counts(job: Job, most: int) -> list[int]:

@@ -48,6 +48,7 @@ class NewJob:
     shard_samples: int
     context_count: int
     priority: int = 0
+    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Job:
 
     `refused` counts the drawings that quality control refused, by rule; `samples_unfilled` the
     samples of which it refused every one. `numerics` is the class of arithmetic that the job is
-    bound to, from its first claim on.
+    bound to, from its first claim on; `workers` is how many may work at it at once, None for all.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Job:
     name: str
     state: JobState
     priority: int
+    workers: int | None
     model: str
     weights: str
     request_digest: str

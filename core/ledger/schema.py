@@ -62,6 +62,7 @@ jobs = Table(
     _text("name"),
     Column("state", String(12), nullable=False),
     Column("priority", Integer, nullable=False),
+    Column("workers", Integer),  # that it may have at once
     _text("model"),
     Column("weights", String(64), nullable=False),
     _text("request"),

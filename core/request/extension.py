@@ -13,7 +13,7 @@ from core.errors import Fault, RequestError
 from core.request.plan import asked_at, name_at
 from core.request.spec import ContextSpec, Parent, Request
 
-_OWN = {"version", "name", "parent", "samples", "contexts", "outputs", "priority"}
+_OWN = {"version", "name", "parent", "samples", "contexts", "outputs", "priority", "workers"}
 """What an extended dataset may have otherwise than its parent."""
 
 

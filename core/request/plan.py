@@ -154,9 +154,8 @@ def noise_key(seed: int, context_id: str, index: int, retry: int = 0) -> bytes:
 
 def digest(made: Plan, weights_sha256: str) -> str:
     """64 hex digits: equal for requests that give equal datasets on equal hardware."""
-    content = made.request.model_copy(
-        update={"name": "sprites", "priority": 0, "outputs": Outputs(), **_judged(made)}
-    )
+    alike = {"name": "sprites", "priority": 0, "workers": None, "outputs": Outputs()}
+    content = made.request.model_copy(update={**alike, **_judged(made)})
     if isinstance(content.parent, Parent):  # its digest tells which; where it lies does not matter
         content = content.model_copy(update={"parent": content.parent.digest})
     text = f"{RENDERER_VERSION}\n{weights_sha256}\n{canonical(content)}"

@@ -216,8 +216,10 @@ class Request(_Part):
     quality: Annotated[Quality | None, Field(description="Which are drawn anew.")] = None
     outputs: Annotated[Outputs, Field(description="How they are laid out.")] = Outputs()
     priority: Annotated[
-        int, Field(strict=True, ge=-100, le=100, description="Higher goes first.")
+        int,
+        Field(strict=True, ge=-100, le=100, description="Higher goes first of an owner's jobs."),
     ] = 0
+    workers: Annotated[Count | None, Field(description="At most so many at once.")] = None
 
 
 def json_schema() -> dict[str, Any]:

@@ -28,10 +28,11 @@ def _in(rows: Rows, state: JobState) -> jobs.Job:
 
 
 def test_added_job_is_planned_and_keeps_its_request(rows: Rows) -> None:
-    new = rows.new(request='{"name": "heroes"}', priority=3)
+    new = rows.new(request='{"name": "heroes"}', priority=3, workers=2)
     job, created = jobs.add(rows.ledger, new)
     assert created
     assert (job.id, job.state, job.priority, job.total_samples) == (new.id, "planned", 3, 30)
+    assert job.workers == 2
     assert job == jobs.get(rows.ledger, new.id)
     assert jobs.request_text(rows.ledger, new.id) == '{"name": "heroes"}'
 

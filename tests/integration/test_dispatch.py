@@ -4,14 +4,16 @@ import base64
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from core.ledger import Ledger, connect, jobs, shards, workers
 from core.ledger.jobs import NewJob
-from core.ledger.shards import Claim
+from core.ledger.shards import Claim, Result
 from core.ledger.states import JobState
 from core.ledger.upgrade import upgrade
 from core.ledger.workers import NewWorker, Order, WorkerState
@@ -46,7 +48,9 @@ class Depot:
         workers.register(self.ledger, new)
         workers.beat(self.ledger, name, WorkerState.READY)
 
-    def job(self, count: int, owner: str = "ann", priority: int = 0) -> str:
+    def job(
+        self, count: int, owner: str = "ann", priority: int = 0, at_most: int | None = None
+    ) -> str:
         self.added += 1
         new = NewJob(
             id=jobs.new_id(),
@@ -61,6 +65,7 @@ class Depot:
             shard_samples=SAMPLES,
             context_count=1,
             priority=priority,
+            workers=at_most,
         )
         return jobs.add(self.ledger, new)[0].id
 
@@ -77,6 +82,24 @@ class Depot:
 
     def claim(self, numerics: str = "cpu", worker: str = "w1") -> Claim | None:
         return shards.claim(self.ledger, self.take(numerics), worker, numerics, LEASE)
+
+    def finish(self, claim: Claim, seconds: float) -> None:
+        digest = f"{claim.shard:064x}"
+        done = Result("key", digest, 1, "part", digest, claim.samples, digest, seconds)
+        assert shards.commit(self.ledger, claim, done)
+
+    def statements(self) -> int:
+        """What the next look asks of the database."""
+        run: list[str] = []
+
+        def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+            if not statement.startswith("BEGIN"):
+                run.append(statement)
+
+        event.listen(self.ledger.engine, "before_cursor_execute", note)
+        self.dispatcher.step()
+        event.remove(self.ledger.engine, "before_cursor_execute", note)
+        return len(run)
 
     def flush(self) -> None:
         with client(self.settings.broker_url) as opened:
@@ -151,7 +174,7 @@ def test_urgent_job_overtakes_within_one_message_a_slot(depot: Depot) -> None:
     depot.worker("w1", slots=2)
     depot.job(100, owner="ann")
     depot.dispatcher.step()
-    urgent = depot.job(100, owner="ben", priority=5)
+    urgent = depot.job(100, owner="ann", priority=5)
     for _ in range(2):
         depot.claim()
     depot.dispatcher.step()
@@ -166,6 +189,66 @@ def test_owners_take_turns(depot: Depot) -> None:
     depot.dispatcher.step()
     sent = [depot.take().job for _ in range(4)]
     assert sent.count(ben) == 2
+
+
+def test_priority_does_not_go_before_another_owners_share(depot: Depot) -> None:
+    depot.worker("w1", slots=4)
+    depot.job(50, owner="ann", priority=100)
+    ben = depot.job(50, owner="ben")
+    depot.dispatcher.step()
+    assert [depot.take().job for _ in range(4)].count(ben) == 2
+
+
+def test_owners_weights_decide_who_gets_how_many(depot: Depot) -> None:
+    weighted = replace(depot.settings, owner_weights="ann=3")
+    depot.dispatcher = Dispatcher(depot.ledger, depot.publisher, weighted)
+    depot.worker("w1", slots=8)
+    depot.job(50, owner="ann")
+    ben = depot.job(50, owner="ben")
+    depot.dispatcher.step()
+    assert [depot.take().job for _ in range(8)].count(ben) == 2
+
+
+def test_job_has_no_more_workers_than_it_may(depot: Depot) -> None:
+    depot.worker("w1", slots=2)
+    depot.worker("w2", slots=2)
+    narrow = depot.job(50, at_most=1)
+    depot.dispatcher.step()
+    assert depot.waiting() == 2
+    assert depot.claim()
+    claim = depot.claim()
+    assert claim
+    depot.dispatcher.step()
+    assert depot.waiting() == 0
+    shards.release(depot.ledger, claim)
+    depot.dispatcher.step()
+    assert depot.take().job == narrow
+
+
+def test_last_shard_of_a_job_is_charged_what_it_took(depot: Depot) -> None:
+    depot.worker("w1", slots=2)
+    depot.job(1, owner="ann")
+    ben = depot.job(50, owner="ben")
+    depot.dispatcher.step()
+    for claim in (depot.claim(), depot.claim()):
+        assert claim
+        depot.finish(claim, seconds=1.0 if claim.job == ben else 9.0)
+    depot.job(50, owner="ann")
+    depot.dispatcher.step()
+    assert depot.take().job == ben
+
+
+@pytest.mark.parametrize("count", [1, 100, 1000])
+def test_statements_for_a_shard_do_not_grow_with_the_open_jobs(depot: Depot, count: int) -> None:
+    depot.worker("w1", slots=2)
+    for number in range(count):
+        depot.job(1000, owner=f"owner {number % 7}")
+    depot.dispatcher.step()
+    run = []
+    for _ in range(20):
+        assert depot.claim()
+        run.append(depot.statements())
+    assert max(run) <= 6  # workers, hints, jobs, the hint itself; two for rows when they run out
 
 
 def test_paused_job_gets_no_messages(depot: Depot) -> None:

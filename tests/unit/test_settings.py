@@ -52,6 +52,10 @@ def test_passwords_are_never_explained(tmp_path: Path) -> None:
         ("renew_seconds", "80", "half a lease"),
         ("renderer", "magic", "one of diffusion, fake"),
         ("log_level", "loud", "one of debug"),
+        ("owner_weights", "ada", "a weight above 0"),
+        ("owner_weights", "ada=0", "a weight above 0"),
+        ("owner_weights", "ada=nan", "a weight above 0"),
+        ("owner_weights", "ada=1,ada=2", "ada is there twice"),
         ("broker_url", "amqp://u:hunter2@host", "redis://"),
         ("broker_url", "rediss://u:hunter2@host", "any certificate"),
         ("broker_url", "rediss://host?ssl_cert_reqs=none", "any certificate"),
@@ -67,6 +71,12 @@ def test_bad_setting_is_told_without_its_secret(
         load(environ=environ)
     assert name in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_owners_have_the_weights_that_are_set(tmp_path: Path) -> None:
+    environ = environment(tmp_path, SPRITEMILL_OWNER_WEIGHTS="ada=3, bob=1.5,")
+    assert load(environ=environ).weights == {"ada": 3.0, "bob": 1.5}
+    assert load(environ=environment(tmp_path)).weights == {}
 
 
 def test_checked_tls_broker_is_taken(tmp_path: Path) -> None:

@@ -74,6 +74,14 @@ def test_submitted_job_pins_its_weights_and_waits(settings: Settings) -> None:
         assert [event.kind for event in service.events(job.id)] == ["job.planned"]
 
 
+def test_submitted_job_has_the_urgency_and_the_limit_that_were_asked_for(
+    settings: Settings,
+) -> None:
+    with Service(settings) as service:
+        job = service.submit(json.dumps({**json.loads(REQUEST), "priority": -3, "workers": 2})).job
+    assert (job.priority, job.workers) == (-3, 2)
+
+
 def test_list_shows_the_owners_jobs_or_everyones(settings: Settings, tmp_path: Path) -> None:
     other = Settings(home=settings.home, owner="ben", renderer="fake")
     with Service(settings) as ann, Service(other) as ben:

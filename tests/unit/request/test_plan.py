@@ -136,7 +136,9 @@ def test_defaults_are_filled_in_from_the_model(spec: ModelSpec) -> None:
 
 def test_digest_follows_content_and_weights_only(spec: ModelSpec) -> None:
     job = made(spec, {"class": "hero"})
-    named = made(spec, {"class": "hero"}, name="other", priority=5, outputs={"shard_samples": 7})
+    named = made(
+        spec, {"class": "hero"}, name="other", priority=5, workers=2, outputs={"shard_samples": 7}
+    )
     explicit = made(spec, {"class": "hero"}, sampling={"steps": 12})
     assert digest(job, "a") == digest(named, "a") == digest(explicit, "a")
     assert digest(job, "a") != digest(job, "b")

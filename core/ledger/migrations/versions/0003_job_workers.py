@@ -1,0 +1,11 @@
+"""How many workers a job may have at once."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.add_column("jobs", sa.Column("workers", sa.Integer()))

@@ -1,0 +1,81 @@
+"""The live workers of a numerics class, and what of a job they could take on."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from core.ledger.jobs import Job
+from core.ledger.workers import Order, Worker, WorkerState
+from orchestrator.fair_share import Candidate
+
+_UNKNOWN_SECONDS = 1.0
+"""Of a shard, before anything was measured: then all are charged alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Workers that take work: how many, the slots of all, and the samples that they rendered."""
+
+    workers: int = 0
+    slots: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+
+    @property
+    def each(self) -> int:
+        """Slots of a worker, rounded up."""
+        return -(-self.slots // self.workers)
+
+
+def crews(live: Iterable[Worker]) -> dict[str, Crew]:
+    """Those that take work, by numerics class."""
+    found = dict[str, Crew]()
+    for worker in live:
+        if worker.state == WorkerState.READY and worker.order == Order.RUN and worker.slots:
+            crew = found.get(worker.numerics, Crew())
+            found[worker.numerics] = replace(
+                crew,
+                workers=crew.workers + 1,
+                slots=crew.slots + worker.slots,
+                samples=crew.samples + worker.samples_done,
+                seconds=crew.seconds + worker.render_seconds,
+            )
+    return found
+
+
+def route(job: Job, there: Mapping[str, Crew], room: Mapping[str, int]) -> str:
+    """The numerics class for a job's shards. One that no worker has claimed from yet is free to
+    go where most slots are, of the classes that have room; its first claim binds it.
+    """
+    if job.numerics is not None:
+        return job.numerics
+    return max(there, key=lambda name: (room[name] > 0, there[name].slots, name))
+
+
+def candidate(job: Job, numerics: str, crew: Crew, hinted: int, *, dry: bool = False) -> Candidate:
+    """A job beside the crew of its class; a `dry` one has nothing to send for now."""
+    under_way = job.shards_leased + hinted
+    wanting = 0 if dry else job.shard_count - job.shards_done - under_way
+    if job.workers is not None and crew.workers:
+        wanting = min(wanting, job.workers * crew.each - under_way)
+    return Candidate(
+        job=job.id,
+        owner=job.owner,
+        priority=job.priority,
+        numerics=numerics,
+        wanting=max(0, wanting),
+        under_way=under_way,
+        done=job.shards_done,
+        spent=job.render_seconds,
+        expected=expected_seconds(job, crew),
+    )
+
+
+def expected_seconds(job: Job, crew: Crew) -> float:
+    """Seconds of a slot for a shard: by the job's own measured pace, else by the crew's."""
+    for samples, seconds in (
+        (job.samples_done, job.render_seconds),
+        (crew.samples, crew.seconds),
+    ):
+        if samples and seconds:
+            return seconds / samples * job.shard_samples
+    return _UNKNOWN_SECONDS
