@@ -1,10 +1,12 @@
 """Whether a request is taken: checked against its model and this mill's limits, nothing written."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import Fault, RequestError
+from core.request import deadline
 from core.request.estimate import CONTAINER_BYTES
 from core.request.load import MalformedError, canonical, parse
 from core.request.plan import Plan, digest, plan
@@ -62,6 +64,7 @@ def admitted(made: Plan, model: Model, settings: Settings) -> "NewJob":
     from core.ledger.jobs import NewJob, new_id
 
     _refuse_what_does_not_fit(made, settings)
+    budget = made.request.budget
     return NewJob(
         id=new_id(),
         owner=settings.owner,
@@ -76,7 +79,21 @@ def admitted(made: Plan, model: Model, settings: Settings) -> "NewJob":
         context_count=made.context_count,
         priority=made.request.priority,
         workers=made.request.workers,
+        deadline=_deadline(made.request),
+        gpu_seconds=budget.gpu_seconds if budget else None,
+        at_end=budget.at_end if budget else "stop",
     )
+
+
+def _deadline(request: Request) -> float | None:
+    """The deadline in epoch seconds. Raises RequestError when it has passed."""
+    if request.deadline is None:
+        return None
+    found = deadline.moment(request.deadline, time.time())
+    if found <= time.time():
+        remedy = "Give a later one, or a span such as 12h."
+        raise RequestError([Fault("deadline", request.deadline, "it has passed", remedy)])
+    return found
 
 
 def _refuse_what_does_not_fit(made: Plan, settings: Settings) -> None:

@@ -6,7 +6,7 @@ import time
 import structlog
 
 from core.errors import UnreachableError
-from core.ledger import Ledger, shards, workers
+from core.ledger import Ledger, limits, shards, workers
 from core.ledger.workers import WorkerState
 from core.settings import Settings
 from orchestrator import child
@@ -41,6 +41,9 @@ class Reconciler:
         return min(_SECONDS, self._settings.lease_seconds / 4)
 
     def _judge(self) -> None:
+        for job in limits.overdue(self._ledger):  # where no worker would find out
+            limits.enforce(self._ledger, job)
+            log.warning("job.overdue", job=job)
         for worker in workers.silent(self._ledger, silent_after(self._settings)):
             workers.gone(self._ledger, worker.id)  # it may render yet: its leases run out
             log.warning("worker.silent", worker=worker.id, host=worker.host)

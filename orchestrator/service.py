@@ -150,7 +150,12 @@ class Service:
         return self._move(name, JobState.PAUSED)
 
     def resume(self, name: str) -> "Job":
-        return self._move(name, JobState.RUNNING, only_from=JobState.PAUSED)
+        """Go on with a paused job, without the limit for which it is paused, if it is for one."""
+        from core.ledger import limits
+
+        job = self.job(name)
+        limits.lift(self.ledger, job)
+        return self._move(job.id, JobState.RUNNING, only_from=JobState.PAUSED)
 
     def retry(self, name: str) -> "Job":
         """Render again just what a succeeded job could not; it gets a new manifest then.

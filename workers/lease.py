@@ -155,7 +155,11 @@ class Lease:
         steps = self._steps
         try:
             self._orders = shards.renew(
-                self._ledger, self._claim, self._settings.lease_seconds, self._samples
+                self._ledger,
+                self._claim,
+                self._settings.lease_seconds,
+                self._samples,
+                time.monotonic() - self._begun,
             )
         except SpritemillError as error:
             if not error.retryable:

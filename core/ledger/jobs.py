@@ -49,6 +49,9 @@ class NewJob:
     context_count: int
     priority: int = 0
     workers: int | None = None
+    deadline: float | None = None
+    gpu_seconds: float | None = None
+    at_end: str = "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Job:
     `refused` counts the drawings that quality control refused, by rule; `samples_unfilled` the
     samples of which it refused every one. `numerics` is the class of arithmetic that the job is
     bound to, from its first claim on; `workers` is how many may work at it at once, None for all.
+    `gpu_seconds` is its budget; once that is spent, `at_end` tells whether workers drain or stop.
     """
 
     id: str
@@ -87,6 +91,9 @@ class Job:
     finished_at: float | None
     error: str | None
     dataset_digest: str | None
+    deadline: float | None
+    gpu_seconds: float | None
+    at_end: str
 
 
 _columns = [_jobs.c[field.name] for field in fields(Job)]
@@ -211,7 +218,7 @@ def move_within(connection: Connection, job_id: str, to: JobState, **facts: str 
     values: dict[str, Any] = {"state": to, **_told(facts)}
     if to in TERMINAL:
         values["finished_at"] = now()
-    if to in RUNNABLE:
+    if to in RUNNABLE or to is JobState.FINALIZING:
         values["error"] = None  # why it was paused
     ends_badly = to in (JobState.FAILED, JobState.CANCELLED)
     if ends_badly:
@@ -225,6 +232,12 @@ def move_within(connection: Connection, job_id: str, to: JobState, **facts: str 
         _cancel_pending(connection, job_id)
     events.add(connection, job_id, f"job.{to}", **_told(facts))
     return True
+
+
+def read(connection: Connection, job_id: str) -> Job | None:
+    """The job as a part of a transaction."""
+    row = connection.execute(_select().where(_jobs.c.id == job_id)).mappings().first()
+    return _job(row) if row else None
 
 
 def lock(connection: Connection, job_id: str) -> Job | None:

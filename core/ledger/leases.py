@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, func, select, update
 
-from core.ledger import bars, jobs, refusals, returns, schema
+from core.ledger import bars, jobs, limits, refusals, returns, schema
 from core.ledger.claims import Claim, Orders, Result, attempt_in
 from core.ledger.clock import now
 from core.ledger.engine import Ledger
@@ -36,7 +36,8 @@ def claim(
         job = jobs.lock(connection, hint.job)
         if job is None:
             return None
-        if job.state not in RUNNABLE or job.numerics not in (None, numerics):
+        over = limits.pause_if_over(connection, job)
+        if over or job.state not in RUNNABLE or job.numerics not in (None, numerics):
             connection.execute(update(_shards).where(*attempt).values(hinted_at=None))
             return None
         if bars.barred(connection, hint, worker, numerics):
@@ -54,6 +55,7 @@ def claim(
                 not_before=None,
                 progress=0,
                 trying=None,
+                seconds=0.0,
             )
         ).first()
         if row is None:
@@ -63,17 +65,27 @@ def claim(
     return Claim(*held, row.failures, json.loads(row.given_up))
 
 
-def renew(ledger: Ledger, held: Claim, lease: float, progress: int) -> Orders:
-    """Lengthen the lease, telling how many samples are rendered; hear what is ordered."""
+def renew(ledger: Ledger, held: Claim, lease: float, progress: int, seconds: float = 0.0) -> Orders:
+    """Lengthen the lease, telling how many samples are rendered, in so many seconds; hear what is
+    ordered. A limit of the job that has passed pauses it.
+    """
     renewing = update(_shards).where(*attempt_in(held, ShardState.LEASED))
+    values = {"lease_until": now() + lease, "progress": progress, "seconds": seconds}
     with ledger.write() as connection:
-        renewed = connection.execute(renewing.values(lease_until=now() + lease, progress=progress))
-        if not renewed.rowcount:
+        if not connection.execute(renewing.values(values)).rowcount:
             return Orders.FENCED
-        state = connection.execute(select(_jobs.c.state).where(_jobs.c.id == held.job)).scalar()
-    if state == JobState.PAUSED:
-        return Orders.STOP
-    return Orders.GO if state in RUNNABLE else Orders.CANCEL
+        job = jobs.read(connection, held.job)
+    if job and job.state in RUNNABLE and limits.limited(job):
+        job = limits.enforce(ledger, held.job)  # apart: it locks the job's row first
+    return _orders(job)
+
+
+def _orders(job: Job | None) -> Orders:
+    if job is None:
+        return Orders.CANCEL
+    if job.state is JobState.PAUSED:
+        return Orders.GO if limits.drains(job) else Orders.STOP
+    return Orders.GO if job.state in RUNNABLE else Orders.CANCEL
 
 
 def commit(ledger: Ledger, held: Claim, result: Result) -> bool:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration: what this version of the code needs."""
 
 metadata = MetaData(
@@ -89,6 +89,9 @@ jobs = Table(
     Column("finished_at", Double),
     Column("error", Text),
     Column("dataset_digest", String(64)),
+    Column("deadline", Double),
+    Column("gpu_seconds", Double),  # the budget
+    Column("at_end", String(8), nullable=False, default="stop", server_default="stop"),
     UniqueConstraint("owner", "dedupe"),
     Index("jobs_by_state", "state"),
     Index("jobs_by_age", "created_at"),

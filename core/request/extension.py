@@ -13,7 +13,18 @@ from core.errors import Fault, RequestError
 from core.request.plan import asked_at, name_at
 from core.request.spec import ContextSpec, Parent, Request
 
-_OWN = {"version", "name", "parent", "samples", "contexts", "outputs", "priority", "workers"}
+_OWN = {
+    "version",
+    "name",
+    "parent",
+    "samples",
+    "contexts",
+    "outputs",
+    "priority",
+    "workers",
+    "deadline",
+    "budget",
+}
 """What an extended dataset may have otherwise than its parent."""
 
 
@@ -24,7 +35,8 @@ def more(parent: Request, samples: int) -> Request:
         for entry in parent.contexts
         if not entry.first
     ]
-    return parent.model_copy(update={"contexts": tuple(entries)})
+    own = {"contexts": tuple(entries), "deadline": None, "budget": None}
+    return parent.model_copy(update=own)
 
 
 def inherited(parent: Request, wanted: Request) -> Request:

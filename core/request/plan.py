@@ -152,10 +152,12 @@ def noise_key(seed: int, context_id: str, index: int, retry: int = 0) -> bytes:
     return hashlib.sha256(f"{seed}/{context_id}/{index}/{retry}".encode()).digest()[:16]
 
 
+_NEUTRAL = {"name": "sprites", "priority": 0, "workers": None, "deadline": None, "budget": None}
+
+
 def digest(made: Plan, weights_sha256: str) -> str:
     """64 hex digits: equal for requests that give equal datasets on equal hardware."""
-    alike = {"name": "sprites", "priority": 0, "workers": None, "outputs": Outputs()}
-    content = made.request.model_copy(update={**alike, **_judged(made)})
+    content = made.request.model_copy(update={**_NEUTRAL, "outputs": Outputs(), **_judged(made)})
     if isinstance(content.parent, Parent):  # its digest tells which; where it lies does not matter
         content = content.model_copy(update={"parent": content.parent.digest})
     text = f"{RENDERER_VERSION}\n{weights_sha256}\n{canonical(content)}"

@@ -4,6 +4,7 @@ import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -13,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from core.request import palettes
+from core.request import deadline, palettes
 from core.request.picture import Picture
 from core.request.quality import Quality
 
@@ -35,6 +36,12 @@ Palette = Annotated[
     Discriminator(lambda value: "#list" if isinstance(value, list | tuple) else "#count"),
     BeforeValidator(palettes.named, json_schema_input_type=Listed | Colours | palettes.Name),
 ]
+
+
+def _deadline(given: str | None) -> str | None:
+    if given is not None:
+        deadline.moment(given, 0.0)
+    return given
 
 
 class _Part(BaseModel):
@@ -190,6 +197,18 @@ class Parent(_Part):
     shards: Annotated[int, Field(strict=True, ge=1)]
 
 
+class Budget(_Part):
+    """How much a job may spend."""
+
+    gpu_seconds: Annotated[
+        Number, Field(gt=0, description="Seconds of rendering, of all workers together.")
+    ]
+    at_end: Annotated[
+        Literal["drain", "stop"],
+        Field(description="Then shards under way are finished, or handed back at once."),
+    ] = "stop"
+
+
 class Request(_Part):
     """A whole request."""
 
@@ -220,6 +239,12 @@ class Request(_Part):
         Field(strict=True, ge=-100, le=100, description="Higher goes first of an owner's jobs."),
     ] = 0
     workers: Annotated[Count | None, Field(description="At most so many at once.")] = None
+    deadline: Annotated[
+        str | None,
+        AfterValidator(_deadline),
+        Field(description="When to pause: 12h after it is accepted, or 2030-01-31T18:00:00Z."),
+    ] = None
+    budget: Annotated[Budget | None, Field(description="How much to spend before a pause.")] = None
 
 
 def json_schema() -> dict[str, Any]:

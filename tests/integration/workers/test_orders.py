@@ -2,7 +2,10 @@
 
 import signal
 
-from core.ledger import events, jobs, workers
+import pytest
+from sqlalchemy import update
+
+from core.ledger import events, jobs, schema, workers
 from core.ledger.states import JobState
 from core.ledger.workers import Order
 from tests.integration.workers.floor import TILE, Floor, Hand, until
@@ -97,3 +100,20 @@ def test_paused_job_frees_the_worker_and_goes_on_when_resumed(floor: Floor) -> N
     assert jobs.move(floor.ledger, job, JobState.RUNNING)
     floor.send(jobs.get(floor.ledger, job))
     until(lambda: jobs.get(floor.ledger, job).state is JobState.FINALIZING, "finalizing")
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"), [("deadline", "deadline: "), ("gpu_seconds", "budget: ")]
+)
+def test_limit_that_passes_while_a_shard_is_rendered_bites_within_a_tile(
+    floor: Floor, limit: str, told: str
+) -> None:
+    slow = {"fake_rate": TILE / 1.0, "lease_seconds": 120.0, "renew_seconds": 60.0}
+    job, hand = rendering(floor, samples=1000 * TILE, **slow)
+    with floor.ledger.write() as connection:
+        connection.execute(update(schema.jobs).values({limit: 0.5}))
+    until(lambda: hand.events("shard.released"), "given up between tiles", 5.0)
+    assert [event["reason"] for event in hand.events("shard.released")] == ["paused"]
+    paused = jobs.get(floor.ledger, job)
+    assert paused.state is JobState.PAUSED
+    assert (paused.error or "").startswith(told)
