@@ -12,6 +12,7 @@ from core.settings import Settings
 if TYPE_CHECKING:
     from core.dataset.export.options import Options
     from core.dataset.export.work import Exported, OnStage
+    from core.dataset.partial import Partial
     from core.dataset.report import Report
     from core.dataset.source import Dataset, OnProgress
     from core.ledger.jobs import Job
@@ -33,11 +34,36 @@ class Datasets:
         return place(job, self._service.settings)
 
     def download(self, name: str, out: Path, on_progress: "OnProgress | None" = None) -> Path:
-        """Copy a finished dataset to a folder, going on where a copy was interrupted."""
-        from core.dataset import download
+        """Copy a finished dataset to a folder, going on where a copy was interrupted.
 
-        download.download(self._source(name), out, on_progress)
+        Of a job that was cancelled or failed, the shards that it finished.
+        """
+        from core.dataset import download, partial
+        from core.dataset.source import StoreSource
+
+        job = self._service.job(name)
+        if job.state not in (JobState.CANCELLED, JobState.FAILED):
+            download.download(self._source(name), out, on_progress)
+            return out
+        store = StoreSource(self._service.store, job.id)
+        partial.download(store, self._finished(job), out, on_progress)
         return out
+
+    def _finished(self, job: "Job") -> "Partial":
+        from core.dataset import partial
+        from core.ledger import shards
+
+        done = shards.done(self._service.ledger, job.id, limit=job.shard_count)
+        return partial.Partial(
+            job=job.id,
+            name=job.name,
+            state=job.state,
+            request_digest=job.request_digest,
+            weights=job.weights,
+            shard_count=job.shard_count,
+            total_samples=job.total_samples,
+            shards=partial.listed(job.id, done),
+        )
 
     def folders(self, name: str, out: Path, on_progress: "OnProgress | None" = None) -> Path:
         """Write a finished dataset as plain PNG folders by context."""

@@ -2,12 +2,13 @@
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
 from core.dataset.layout import MANIFEST
-from core.dataset.manifest import Manifest
+from core.dataset.manifest import File, Manifest, ShardFile
 from core.dataset.source import CHUNK, FolderSource, OnProgress, Source, read_manifest, stream
 from core.errors import ConflictError, CorruptError
 from core.storage.files import disk_errors, whole_file
@@ -22,40 +23,57 @@ def download(source: Source, folder: Path, on_progress: OnProgress | None = None
     anything else, CorruptError when the store's bytes are not the manifest's.
     """
     manifest = read_manifest(source)
-    copy = _Copy(source, manifest, folder, on_progress)
+    copy(source, manifest.parts(), (MANIFEST, manifest.encode()), folder, on_progress)
+    return manifest
+
+
+def copy(
+    source: Source,
+    files: Sequence[File | ShardFile],
+    last: tuple[str, bytes],
+    folder: Path,
+    on_progress: OnProgress | None = None,
+) -> None:
+    """Copy these files, then write the `last` one, by name and content, that lists them."""
     try:
         with disk_errors(str(folder)):
-            copy.run()
+            _Copy(source, files, last, folder, on_progress).run()
     finally:
         shutil.rmtree(folder / _SCRATCH, ignore_errors=True)
-    return manifest
 
 
 class _Copy:
     def __init__(
-        self, source: Source, manifest: Manifest, folder: Path, on_progress: OnProgress | None
+        self,
+        source: Source,
+        files: Sequence[File | ShardFile],
+        last: tuple[str, bytes],
+        folder: Path,
+        on_progress: OnProgress | None,
     ) -> None:
         self._source = source
-        self._manifest = manifest
+        self._files = files
+        self._last = last
         self._folder = folder
         self._on_progress = on_progress
         self._done = 0
-        self._total = sum(manifest.sizes().values())
+        self._total = sum(file.size for file in files)
 
     def run(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._refuse_others()
-        for file in self._manifest.parts():
+        for file in self._files:
             path = self._folder / file.name
             if _holds(path, file.size, file.sha256):
                 self._count(file.size)
             else:
                 self._fetch(file.name, file.sha256)
-        with self._whole(MANIFEST) as last:
-            last.write(self._manifest.encode())
+        name, data = self._last
+        with self._whole(name) as last:
+            last.write(data)
 
     def _refuse_others(self) -> None:
-        named = self._manifest.sizes().keys() | {MANIFEST}
+        named = {self._last[0], *(file.name for file in self._files)}
         for name in FolderSource(self._folder).files():
             if name not in named:
                 raise ConflictError(

@@ -5,6 +5,7 @@ import re
 from core.errors import UsageError
 
 MANIFEST = "manifest.json"
+PARTIAL = "partial.json"
 REQUEST = "request.yaml"
 INDEX = "index.parquet"
 PREVIEW = "preview.png"

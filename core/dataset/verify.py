@@ -8,9 +8,9 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from core.dataset import index, truth
+from core.dataset import index, partial, truth
 from core.dataset.digest import Digest
-from core.dataset.layout import INDEX, MANIFEST, REQUEST
+from core.dataset.layout import INDEX, MANIFEST, PARTIAL, REQUEST
 from core.dataset.manifest import Manifest, numbers
 from core.dataset.report import EDITED, FINISH, Problem, Problems, Report
 from core.dataset.shard_check import Checked, ShardCheck, Task
@@ -31,12 +31,14 @@ def verify(source: Source, on_progress: OnProgress | None = None, processes: int
 
     With more `processes`, which need to read the source themselves, shards are shared out; the
     program must be one that can be imported again. Kinds of problems: unfinished, manifest,
-    missing, extra, size, hash, request, shard, pixels, order, index, count, digest. Raises
+    missing, extra, size, hash, request, shard, pixels, order, index, count, digest, partial. Raises
     StoreError or UnreachableError when the source itself cannot be read.
     """
     try:
         manifest = read_manifest(source)
     except NotFoundError:
+        if PARTIAL in source.files():
+            return partial.verify(source, on_progress)
         problem = Problem("unfinished", MANIFEST, "there is no manifest.", FINISH)
         return Report((problem,), 0, 0, "")
     except CorruptError as error:
