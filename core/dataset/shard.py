@@ -150,7 +150,7 @@ def _record(sample: Sample, image: NDArray[np.uint8], scores: Mapping[str, float
         index=sample.index,
         seed=sample.noise_key.hex(),
         sha256=pixels_sha256(image),
-        scores=dict(scores),
+        scores=dict(sorted(scores.items())),  # as in the index: a record can be told from its row
     )
 
 

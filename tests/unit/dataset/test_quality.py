@@ -1,8 +1,11 @@
 """From refused drawings to what manifest, card, index and page tell of them."""
 
 import hashlib
+import io
+import tarfile
 from collections.abc import Callable
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -48,6 +51,19 @@ def store(bench: Bench, number: int, packed: Packed) -> Done:
     bench.store.put(part, packed.part)
     size = len(packed.tar)
     return Done(number, packed.samples, key, sha256, size, part, packed.digest)
+
+
+def test_judged_record_is_told_from_its_row_to_the_byte(bench_of: Callable[[str], Bench]) -> None:
+    plan = bench_of(REQUEST).plan
+    sample, image = next(plan.samples(plan.shard(0))), np.full((1, 32, 32, 4), 255, np.uint8)
+    packer = Packer()
+    packer.add([sample], image, [{"sound": 1.0, "cover": 0.5, "refused_cover": 2.0}])
+    packed = packer.finish()
+    with tarfile.open(fileobj=io.BytesIO(packed.tar)) as tar:
+        written = [tar.extractfile(file) for file in tar if file.name.endswith(".json")]
+        (raw,) = [each.read() for each in written if each]
+    (row,) = pq.read_table(io.BytesIO(packed.part)).to_pylist()
+    assert index.record(row).encode() == raw
 
 
 @pytest.fixture
