@@ -95,7 +95,10 @@ def _equal(facts: Facts) -> str:
         told = f"{facts.repeats:,} sprites are equal, pixel for pixel, to one before them. "
     rules = facts.plan.request.quality
     if facts.alike is None and rules is not None and rules.apart is not None:
-        told += "Near-duplicates across shards are sought in smaller datasets than this one. "
+        told += (
+            "Near-duplicates across shards are sought when a job of at most 100,000 sprites is "
+            "finished: the page that was written then tells. "
+        )
     if facts.alike is not None and rules is not None:
         found = f"{facts.alike:,} sprites look" if facts.alike else "no sprite looks"
         told += (
