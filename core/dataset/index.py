@@ -206,14 +206,16 @@ def record(row: Mapping[str, Any]) -> Record:
 
 def shard_rows(path: Path, shard: int) -> list[dict[str, Any]]:
     """The rows of one shard. Raises CorruptError."""
-    return _read(path, filters=[("shard", "==", shard)]).to_pylist()  # type: ignore[no-any-return]
+    rows: list[dict[str, Any]] = _read(path, filters=[("shard", "==", shard)]).to_pylist()
+    return rows
 
 
 def found(source: Source, column: str, values: Sequence[object]) -> list[dict[str, Any]]:
     """The rows whose `column` has one of these values, in order. Raises CorruptError."""
     with source.open(INDEX) as opened:
-        rows = _read(_seekable(opened), filters=[(column, "in", list(values))])
-    return rows.to_pylist()  # type: ignore[no-any-return]
+        found = _read(_seekable(opened), filters=[(column, "in", list(values))])
+    rows: list[dict[str, Any]] = found.to_pylist()
+    return rows
 
 
 def columns(source: Source, names: Sequence[str]) -> pa.Table:

@@ -162,7 +162,7 @@ class ContextUnet(nn.Module):
                 _fold(block.conv2)
         for name, part in self.named_children():
             part.to(device, torch.float32 if name.startswith("timeembed") else dtype)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stub
 
 
 def _convolution(before: int, after: int) -> nn.Sequential:

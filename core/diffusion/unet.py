@@ -150,7 +150,8 @@ class Preconditioned(nn.Module):
     def draw_only(self, device: torch.device, dtype: torch.dtype) -> None:
         """Put it where it draws, in the memory layout that convolves fastest."""
         self.eval().requires_grad_(False)
-        self.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(device, dtype)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stub
 
     def forward(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
         dtype = self.unet.enter.weight.dtype

@@ -130,7 +130,8 @@ def load_encoder(path: Path, device: torch.device | str = "cpu") -> Encoder:
     try:
         with safe_open(path, framework="pt") as file:
             classes = tuple(json.loads((file.metadata() or {})[_KEY])["classes"])
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            names = file.keys()  # the file itself cannot be iterated over
+            tensors = {name: file.get_tensor(name).float() for name in names}
         network = Network(len(classes))
         network.load_state_dict(tensors)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:

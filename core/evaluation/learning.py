@@ -76,7 +76,8 @@ def learn(examples: Examples, images: int, seed: int, on_step: OnStep) -> Networ
             teller(features), told, reduction="none"
         )
         optimizer.zero_grad(set_to_none=True)
-        (loss + _WORDS * chances[:, :-1].mean() + chances[:, -1].mean()).backward()  # type: ignore[no-untyped-call]
+        whole = loss + _WORDS * chances[:, :-1].mean() + chances[:, -1].mean()
+        whole.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimizer.step()
         on_step(step, float(loss.detach()))
     return network.eval()
