@@ -73,7 +73,7 @@ DUNGEON = Recipe(
     ),
     stop_words=frozenset(_STOP.split()),
     items=frozenset(_ITEMS.split()),
-    varied=Augment(frozenset(_MIRRORED.split()), shift=True, recolour=0.1),
+    varied=Augment(frozenset(_MIRRORED.split()), shift=True),
     doll_class="hero",
     dolls=6000,
 )
