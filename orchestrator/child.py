@@ -1,4 +1,7 @@
-"""Child processes that do not outlive us, and processes of others by pid and start time."""
+"""Child processes that do not outlive us, and processes of others by pid and start time.
+
+psutil is imported where a process is looked at: commands that look at none start sooner.
+"""
 
 import ctypes
 import os
@@ -7,8 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-import psutil
 
 from core import home
 
@@ -50,6 +51,8 @@ def stop(process: "subprocess.Popen[bytes]", grace: float) -> bool:
 
 def alive(pid: int, started: float) -> bool:
     """Whether the process with this pid, started at these epoch seconds, still runs."""
+    import psutil
+
     try:
         process = psutil.Process(pid)
         return (
@@ -62,6 +65,8 @@ def alive(pid: int, started: float) -> bool:
 
 def own_start() -> float:
     """When this process started, in epoch seconds."""
+    import psutil
+
     return psutil.Process().create_time()
 
 

@@ -1,7 +1,8 @@
 """Who may not claim: a worker that keeps failing at a job, or has too little memory for a shard."""
 
+from importlib import import_module
+
 from sqlalchemy import Connection, and_, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from core.ledger import schema
 from core.ledger.engine import Ledger
@@ -15,7 +16,8 @@ STRIKES = 3
 
 def strike(connection: Connection, job: str, worker: str) -> None:
     """Count a failure of a job's shard against a worker."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    # only the dialect that is spoken: both would make every command start later
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
     adding = dialect.insert(_strikes).values(job=job, worker=worker, failures=1)
     connection.execute(
         adding.on_conflict_do_update(

@@ -58,8 +58,9 @@ def submit(
             _follow(call, service, job.id)
             return
         known = "is accepted" if submitted.created else f"is there already, {job.state}"
+        status = job_view.document(service.status(job.id)) if call.console.json else {}
         call.console.answer(
-            {**job_view.document(service.status(job.id)), "created": submitted.created},
+            {**status, "created": submitted.created},
             f"{job_view.title(job)} {known}: {units.count(job.total_samples, 'sprite')}, "
             f"{units.count(job.shard_count, 'shard')}.",
             f"Follow it: spritemill watch {job.id}",

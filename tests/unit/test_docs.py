@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from core.settings import Settings
-from orchestrator.cli.app import app
+from orchestrator.cli.app import program
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -16,7 +16,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 def commands() -> set[str]:
     found = set()
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in typer.main.get_command(program()).commands.items():  # type: ignore[attr-defined]
         inner = getattr(command, "commands", None)
         found |= {f"{name} {sub}" for sub in inner} if inner else {name}
     return found

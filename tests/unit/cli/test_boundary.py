@@ -1,11 +1,13 @@
 """The boundary: exit codes, messages instead of tracebacks, global options anywhere."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from core.errors import Fault, JobFailedError, RequestError, SpritemillError, UnreachableError
-from orchestrator.cli import hoist, main
+from orchestrator.cli import main, split
 
 
 @pytest.mark.parametrize(
@@ -20,14 +22,25 @@ from orchestrator.cli import hoist, main
     ],
 )
 def test_global_options_are_taken_anywhere(given: list[str], hoisted: list[str]) -> None:
-    assert hoist(given) == hoisted
+    first, rest = split(given)
+    assert first + rest == hoisted
+
+
+def test_only_the_command_that_is_called_is_imported() -> None:
+    asked = "import sys; from orchestrator.cli import main; main(['--quiet', 'config']); "
+    told = asked + "print([name for name in sys.modules if name.startswith('orchestrator.cli.')])"
+    ran = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "orchestrator.cli.system" in ran.stdout
+    assert "orchestrator.cli.train" not in ran.stdout
 
 
 def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("orchestrator.cli.app.app", fail)
+    monkeypatch.setattr("orchestrator.cli.app.program", fail)
 
 
 @pytest.mark.parametrize(
