@@ -12,14 +12,16 @@ from core.storage.files import disk_errors
 
 MARKER = ".spritemill.json"
 TABLE = "metadata.csv"
-_COLUMNS = ("file_name", "caption", "class", "context", "index", "seed", "sha256")
+_COLUMNS = ("file_name", "key", "caption", "class", "context", "index", "seed", "sha256")
 
 
 def write_folders(
     source: Source, out: Path, on_progress: Callable[[int, int], None] | None = None
 ) -> Path:
-    """Write `<context>/<key>.png` for each sprite and `metadata.csv`; once more is no harm.
+    """Write `<context>/<context>-<index>.png` for each sprite and `metadata.csv`, which has its key
+    in the dataset; once more is no harm.
 
+    Contexts whose names are written alike are told apart by their hash, all but the first.
     `on_progress` is called with the sprites done and all sprites. Raises ConflictError when
     `out` holds anything else, CorruptError for a damaged dataset.
     """
@@ -29,20 +31,25 @@ def write_folders(
         with (out / TABLE).open("w", encoding="utf-8", newline="") as opened:
             table = csv.writer(opened)
             table.writerow(_COLUMNS)
-            folder = ""
+            first: dict[str, str] = {}
             for done, (record, picture) in enumerate(pictures(source, manifest), start=1):
-                if record.folder != folder:
-                    folder = record.folder
-                    (out / folder).mkdir(exist_ok=True)
-                name = f"{folder}/{record.key}.png"
+                folder = _short(record.folder, first)
+                (out / folder).mkdir(exist_ok=True)
+                name = f"{folder}/{folder}-{record.index:06d}.png"
                 (out / name).write_bytes(picture)
                 table.writerow(
-                    (name, record.caption, record.class_name, record.context_label,
+                    (name, record.key, record.caption, record.class_name, record.context_label,
                      record.index, record.seed, record.sha256)
                 )  # fmt: skip
                 if on_progress:
                     on_progress(done, manifest.samples)
     return out
+
+
+def _short(folder: str, first: dict[str, str]) -> str:
+    """A context's folder without its hash, unless the `first` of that name is another's."""
+    name = folder.rpartition("-")[0]
+    return name if first.setdefault(name, folder) == folder else folder
 
 
 def _claim(out: Path, digest: str) -> None:

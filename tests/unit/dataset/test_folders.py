@@ -9,7 +9,16 @@ from core.dataset.folders import TABLE, write_folders
 from core.dataset.reader import sprites
 from core.dataset.record import pixels_sha256
 from core.errors import ConflictError, CorruptError, NotFoundError
-from tests.unit.dataset.bench import Bench
+from tests.unit.dataset.bench import Bench, folder_store, job
+
+ALIKE = """
+name: alike
+seed: 7
+contexts:
+  - {mixture: {hero: 2}, samples: 2}
+  - {mixture: {hero: -2}, samples: 2}
+outputs: {shard_samples: 32}
+"""
 
 
 def table(folder: Path) -> list[dict[str, str]]:
@@ -42,11 +51,22 @@ def test_shard_of_other_sound_sprites_is_noticed_while_reading(dataset: Bench) -
 def test_each_context_gets_a_folder_of_png_files(dataset: Bench, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     out = write_folders(dataset.source, tmp_path / "out", lambda *n: seen.append(n))
-    contexts = [context for context, _ in dataset.plan.contexts()]
-    folders = sorted(path.name for path in out.iterdir() if path.is_dir())
-    assert len(folders) == len(contexts)
-    assert all(any(name.startswith(c.slug) for name in folders) for c in contexts)
+    folders = {path.name: len(list(path.iterdir())) for path in out.iterdir() if path.is_dir()}
+    assert folders == {"potion": 40, "hero-0-6-potion": 30, "a-flaming-sword-not-blue": 30}
+    assert (out / "potion" / "potion-000039.png").exists()
     assert seen[-1] == (100, 100)
+
+
+def test_contexts_that_are_written_alike_get_folders_of_their_own(tmp_path: Path) -> None:
+    store = folder_store(tmp_path / "store")
+    bench = job(store, tmp_path / "store", ALIKE)
+    bench.render_all()
+    bench.assemble()
+    out = write_folders(bench.source, tmp_path / "out")
+    folders = sorted(path.name for path in out.iterdir() if path.is_dir())
+    _, second = (context for context, _ in bench.plan.contexts())
+    assert folders == ["2-hero", f"2-hero-{second.id}"]
+    assert len(list(out.rglob("*.png"))) == 4
 
 
 def test_table_names_each_file_with_its_caption_and_pixels(dataset: Bench, tmp_path: Path) -> None:
