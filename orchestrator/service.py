@@ -185,11 +185,10 @@ class Service:
         return ledgers.events.of(self.ledger, self.job(name).id, after, limit)
 
     def logs(self, name: str) -> Iterator[str]:
-        """Lines of this machine's logs that name the job, file by file."""
-        job = self.job(name).id
-        for path in sorted(self.settings.logs.glob("*.log")):
-            with path.open(encoding="utf-8", errors="replace") as lines:
-                yield from (line.rstrip("\n") for line in lines if job in line)
+        """Lines of this machine's logs that name the job, oldest first."""
+        from orchestrator import logs
+
+        return logs.about(self.job(name).id, self.settings.logs)
 
     def workers(self) -> "Sequence[Worker]":
         return [] if self._nothing_yet else ledgers.workers.list(self.ledger)

@@ -187,9 +187,13 @@ def logs(context: typer.Context, job: JobName = "latest") -> None:
 
     $ spritemill logs latest
     """
-    with session(context).service() as service:
+    from orchestrator.logs import entry
+
+    call = session(context)
+    with call.service() as service:
         for line in service.logs(job):
-            typer.echo(line)
+            fields = entry(line)
+            call.console.event(fields, _log_line(fields))
 
 
 def _follow(call: Session, service: "Service", name: str) -> None:
@@ -222,3 +226,11 @@ def _event_line(event: "Event") -> str:
     where = "" if event.shard is None else f"shard {event.shard}"
     more = " ".join(f"{name}={value}" for name, value in event.fields.items())
     return "  ".join(filter(None, (units.moment(event.at), event.kind, where, more)))
+
+
+def _log_line(entry: dict[str, object]) -> str:
+    fields = dict(entry)
+    told = [str(fields.pop(name, "")) for name in ("timestamp", "level", "event")]
+    trace = str(fields.pop("exception", ""))
+    more = " ".join(f"{name}={value}" for name, value in fields.items() if name != "job")
+    return "\n".join(filter(None, ("  ".join(filter(None, (*told, more))), trace)))
