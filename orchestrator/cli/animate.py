@@ -11,6 +11,7 @@ from core.errors import UsageError
 from orchestrator.cli import units
 from orchestrator.cli.asked import request_text
 from orchestrator.cli.console import fields
+from orchestrator.cli.request import Classes, Texts
 from orchestrator.cli.session import session
 
 _SPRITES = 8
@@ -18,7 +19,6 @@ _MOST_SPRITES = 64
 _FRAMES = "25"
 
 Show = Literal["noisy", "guess"]
-Words = Annotated[list[str] | None, typer.Option(help="Without a file: a text to make.")]
 
 
 def animate(
@@ -27,10 +27,8 @@ def animate(
         str | None,
         typer.Argument(metavar="[REQUEST]", help="A YAML or JSON file; - is standard input."),
     ] = None,
-    class_: Annotated[
-        list[str] | None, typer.Option("--class", help="Without a file: a class to make.")
-    ] = None,
-    text: Words = None,
+    class_: Classes = None,
+    text: Texts = None,
     mixture: Annotated[
         list[str] | None, typer.Option(metavar="A=1,B=0.6", help="Without a file: classes mixed.")
     ] = None,

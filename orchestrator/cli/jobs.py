@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.errors import UsageError
-from orchestrator.cli import job_view, units
+from orchestrator.cli import completion, job_view, units
 from orchestrator.cli.asked import request_text
 from orchestrator.cli.following import check_success, follow, over
 from orchestrator.cli.interrupt import interrupted, interruptible
@@ -21,17 +21,10 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 
-def _names(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Jobs to complete a name with."""
-    with Session(flags={"home": context.find_root().params.get("home")}).service() as service:
-        jobs = [(job.id, f"{job.name}, {job.state}") for job in service.list()]
-    return [pair for pair in [*jobs, ("latest", "the newest")] if pair[0].startswith(incomplete)]
-
-
 JobName = Annotated[
     str,
     typer.Argument(
-        metavar="JOB", help="Id, unique prefix of it, or latest.", autocompletion=_names
+        metavar="JOB", help="Id, unique prefix of it, or latest.", autocompletion=completion.jobs
     ),
 ]
 Again = Annotated[

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestrator.cli import completion
 from orchestrator.cli.console import columns, fields
 from orchestrator.cli.session import session
 
@@ -37,7 +38,9 @@ def list_(context: typer.Context) -> None:
 @group.command()
 def show(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The model.")] = "dungeon-32",
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The model.", autocompletion=completion.models)
+    ] = "dungeon-32",
 ) -> None:
     """Show a model's classes and words, the vocabulary of requests.
 
@@ -89,7 +92,12 @@ def add(
 @group.command()
 def remove(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The model, or its hash.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="The model, or its hash.", autocompletion=completion.models
+        ),
+    ],
 ) -> None:
     """Forget a registered model; not while a job that is not over draws with it.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.errors import UsageError
-from orchestrator.cli import units
+from orchestrator.cli import completion, units
 from orchestrator.cli.asked import request_text
 from orchestrator.cli.console import encode, fields
 from orchestrator.cli.session import session
@@ -14,6 +14,13 @@ from orchestrator.cli.session import session
 if TYPE_CHECKING:
     from core.request.plan import Plan
 
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--class", help="Without a file: a class to make.", autocompletion=completion.classes
+    ),
+]
+Texts = Annotated[list[str] | None, typer.Option(help="Without a file: a text to make.")]
 RequestFile = Annotated[
     str, typer.Argument(metavar="REQUEST", help="A YAML or JSON file; - is standard input.")
 ]

@@ -15,7 +15,7 @@ from orchestrator.cli.dataset import write
 from orchestrator.cli.following import Stages, check_success, follow, over
 from orchestrator.cli.interrupt import interrupted, interruptible, same_command
 from orchestrator.cli.jobs import Again
-from orchestrator.cli.request import Workers
+from orchestrator.cli.request import Classes, Texts, Workers
 from orchestrator.cli.session import Session, session
 
 if TYPE_CHECKING:
@@ -30,10 +30,8 @@ def run(
         str | None,
         typer.Argument(metavar="[REQUEST]", help="A YAML or JSON file; - is standard input."),
     ] = None,
-    class_: Annotated[
-        list[str] | None, typer.Option("--class", help="Without a file: a class to make.")
-    ] = None,
-    text: Annotated[list[str] | None, typer.Option(help="Without a file: a text to make.")] = None,
+    class_: Classes = None,
+    text: Texts = None,
     samples: Annotated[
         int | None, typer.Option("--samples", "-n", help="Without a file: sprites of each.")
     ] = None,

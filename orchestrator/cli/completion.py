@@ -1,0 +1,35 @@
+"""What the shell offers after TAB: jobs, models and classes that are there."""
+
+import typer
+
+from orchestrator.cli.session import Session
+
+Offers = list[tuple[str, str]]
+
+
+def jobs(context: typer.Context, incomplete: str) -> Offers:
+    with _session(context).service() as service:
+        found = [(job.id, f"{job.name}, {job.state}") for job in service.list()]
+    return _beginning(incomplete, [*found, ("latest", "the newest")])
+
+
+def models(context: typer.Context, incomplete: str) -> Offers:
+    with _session(context).service() as service:
+        found = service.models()
+    return _beginning(incomplete, [(model.spec.name, model.spec.title) for model in found])
+
+
+def classes(incomplete: str) -> Offers:
+    """The bundled model's: flags without a request file are for it."""
+    from core import weights
+
+    spec = weights.read_spec(weights.bundled())
+    return _beginning(incomplete, [(name, spec.name) for name in spec.classes])
+
+
+def _session(context: typer.Context) -> Session:
+    return Session(flags={"home": context.find_root().params.get("home")})
+
+
+def _beginning(incomplete: str, offers: Offers) -> Offers:
+    return [offer for offer in offers if offer[0].startswith(incomplete)]

@@ -1,0 +1,51 @@
+"""What the shell offers, asked as the shell asks."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.settings import load
+from orchestrator.service import Service
+
+REQUEST = "contexts: [{class: potion, samples: 4}]"
+
+
+def offered(line: str, home: Path) -> list[str]:
+    words = ["spritemill", "--home", str(home), *line.split(" ")]
+    asked = {
+        "_SPRITEMILL_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    ran = subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli"],
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return ran.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("sub", ["submit"]),
+        ("run --class wa", ["wall", "wand"]),
+        ("animate --class pot", ["potion"]),
+        ("models show dun", ["dungeon-32"]),
+        ("status lat", ["latest"]),
+    ],
+)
+def test_tab_offers_what_is_there(line: str, expected: list[str], tmp_path: Path) -> None:
+    assert offered(line, tmp_path) == expected
+
+
+def test_tab_offers_jobs_by_their_ids(tmp_path: Path) -> None:
+    with Service(load({"home": str(tmp_path)})) as service:
+        job = service.submit(REQUEST).job.id
+    assert offered(f"cancel {job[:3]}", tmp_path) == [job]
