@@ -123,4 +123,5 @@ def _torch() -> str:
             f"no worker can run here: {last}",
             remedy="Install the worker: pip install 'spritemill[worker]'.",
         )
-    return ", ".join(f"{name} {value}" for name, value in json.loads(asked.stdout).items())
+    facts = json.loads(asked.stdout)["facts"]
+    return ", ".join(f"{name} {value}" for name, value in facts.items())
