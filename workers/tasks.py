@@ -21,7 +21,8 @@ def render(job: str, shard: int, attempt: int) -> None:
     try:
         _slot().take(RenderHint(job, shard, attempt))
     except SpritemillError as error:
-        if not error.retryable:
+        if not error.retryable:  # no hint can be taken up here, so others must hear them
+            app.notice.give(app.settings.grace_seconds)
             raise
         log.warning("hint.left", job=job, shard=shard, error=error.message)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import psutil
+from sqlalchemy import text
 
 from core import weights
 from core.ledger import workers
@@ -52,6 +53,17 @@ def test_worker_without_a_broker_is_refused(settings: Settings) -> None:
     ended = run(replace(settings, broker_url=""))
     assert ended.returncode == 2
     assert "SPRITEMILL_BROKER_URL" in ended.stderr
+
+
+def test_worker_whose_ledger_was_upgraded_under_it_leaves_its_hints_to_others(floor: Floor) -> None:
+    hand = floor.worker(lease_seconds=120.0)
+    with floor.ledger.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    job = floor.job(samples=2, shard_samples=2)
+    floor.send(job)
+    assert hand.process.wait(30) == 0
+    assert "Install the newer Spritemill here too" in hand.said()
+    assert floor.now(job).shards_leased == 0
 
 
 def test_ledger_that_does_not_answer_is_told_apart(settings: Settings) -> None:
