@@ -59,9 +59,10 @@ class Job:
     """All of a job's row but the text of its request. Times are seconds since 1970.
 
     `refused` counts the drawings that quality control refused, by rule; `samples_unfilled` the
-    samples of which it refused every one. `numerics` is the class of arithmetic that the job is
-    bound to, from its first claim on; `workers` is how many may work at it at once, None for all.
-    `gpu_seconds` is its budget; once that is spent, `at_end` tells whether workers drain or stop.
+    samples of which it refused every one; `failures` those of its shards, by kind. `numerics` is
+    the class of arithmetic that the job is bound to, from its first claim on; `workers` is how many
+    may work at it at once, None for all. `gpu_seconds` is its budget; once that is spent, `at_end`
+    tells whether workers drain or stop.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Job:
     render_seconds: float
     refused: Mapping[str, int]
     samples_unfilled: int
+    failures: Mapping[str, int]
     created_at: float
     started_at: float | None
     finished_at: float | None
@@ -269,8 +271,8 @@ def _select() -> Select[Any]:
 
 
 def _job(row: RowMapping) -> Job:
-    told = {"state": JobState(row["state"]), "refused": json.loads(row["refused"])}
-    return Job(**{**row, **told})
+    counts = {name: json.loads(row[name]) for name in ("refused", "failures")}
+    return Job(**{**row, **counts, "state": JobState(row["state"])})
 
 
 def _told(facts: Mapping[str, str | None]) -> dict[str, Any]:

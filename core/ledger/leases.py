@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, func, select, update
 
-from core.ledger import bars, jobs, limits, refusals, returns, schema
+from core.ledger import bars, events, jobs, limits, refusals, returns, schema
 from core.ledger.claims import Claim, Orders, Result, attempt_in
 from core.ledger.clock import now
 from core.ledger.engine import Ledger
@@ -61,6 +61,7 @@ def claim(
         if row is None:
             return None
         _start(connection, job, numerics)
+        _tell(connection, job, hint, worker, numerics, row.failures)
     held = (job.id, hint.shard, row.attempt, row.samples, job.model, job.weights)
     return Claim(*held, row.failures, json.loads(row.given_up))
 
@@ -126,6 +127,17 @@ def _start(connection: Connection, job: Job, numerics: str) -> None:
     )
     if job.state is JobState.PLANNED:
         jobs.move_within(connection, job.id, JobState.RUNNING)
+
+
+def _tell(
+    connection: Connection, job: Job, hint: RenderHint, worker: str, numerics: str, failures: int
+) -> None:
+    """What is new to the job's story: its first claim binds it, a failed shard is tried again."""
+    if job.numerics is None:
+        events.add(connection, job.id, "job.bound", hint.shard, worker, numerics=numerics)
+    if failures:
+        told = {"attempt": hint.attempt + 1, "failures": failures}
+        events.add(connection, job.id, "shard.retried", hint.shard, worker, **told)
 
 
 def _count(connection: Connection, job: Job, worker: str, result: Result) -> None:

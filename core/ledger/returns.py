@@ -1,5 +1,7 @@
 """Giving a shard back without a result: released, failed, expired, or its worker dead."""
 
+import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,7 @@ _EXPIRED, _ORPHANED = _DEATHS = ("shard.expired", "shard.orphaned")
 @dataclass(frozen=True, slots=True)
 class _Fault:
     event: str
+    kind: str
     message: str
     backoff: float
     limit: int
@@ -50,20 +53,20 @@ def fail(
     lost before.
     """
     text = f"{kind}: {message}"[:_LONGEST_ERROR]
-    state = _end_lease(ledger, held, _Fault("shard.failed", text, backoff, limit))
+    state = _end_lease(ledger, held, _Fault("shard.failed", kind, text, backoff, limit))
     return state or _state(ledger, held)
 
 
 def exhaust(ledger: Ledger, held: Claim, message: str) -> ShardState:
     """Hand a shard back that its worker's memory did not suffice for, to one that has more."""
-    fault = _Fault(_OUT_OF_MEMORY, message[:_LONGEST_ERROR], _LARGER_SECONDS, 0)
+    fault = _Fault(_OUT_OF_MEMORY, "out of memory", message[:_LONGEST_ERROR], _LARGER_SECONDS, 0)
     return _end_lease(ledger, held, fault) or _state(ledger, held)
 
 
 def expire(ledger: Ledger, *, limit: int = 2 * FAILURES) -> list[RenderHint]:
     """Take back the leases that ran out, each counted as a failure. Returns those attempts."""
     past = _shards.c.lease_until < now()
-    fault = _Fault(_EXPIRED, "its lease ran out", 0.0, limit)
+    fault = _Fault(_EXPIRED, "lease expired", "its lease ran out", 0.0, limit)
     return [held for held in _leased(ledger, past) if _end_lease(ledger, held, fault, past)]
 
 
@@ -71,7 +74,8 @@ def bereave(
     ledger: Ledger, worker: str, *, free: bool, limit: int = 2 * FAILURES
 ) -> list[RenderHint]:
     """Take back the leases of a worker that died; each is a failure, unless `free`."""
-    fault = None if free else _Fault(_ORPHANED, f"worker {worker} died", 0.0, limit)
+    died = _Fault(_ORPHANED, "worker died", f"worker {worker} died", 0.0, limit)
+    fault = None if free else died
     held_by = (_shards.c.lease_until > 0) & (_shards.c.worker == worker)
     return [held for held in _leased(ledger, held_by) if _end_lease(ledger, held, fault)]
 
@@ -116,8 +120,9 @@ def end(
     ).first()
     if row is None:
         return None
+    counted = _counted(job, fault) if fault and not over else {}
     less = update(_jobs).where(_jobs.c.id == job.id)
-    connection.execute(less.values(shards_leased=_jobs.c.shards_leased - 1))
+    connection.execute(less.values(shards_leased=_jobs.c.shards_leased - 1, **counted))
     if not over:
         _tell(connection, held, fault, row.worker, row.failures)
     state = ShardState(row.state)
@@ -159,6 +164,13 @@ def _values(fault: _Fault | None) -> dict[str, Any]:
         "error": fault.message,
         "not_before": now() + fault.backoff,
     }
+
+
+def _counted(job: Job, fault: _Fault) -> dict[str, str]:
+    """The failures of a job, its row locked, with this one."""
+    failures = Counter(job.failures)
+    failures[fault.kind] += 1
+    return {"failures": json.dumps(failures, sort_keys=True)}
 
 
 def _tell(

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration: what this version of the code needs."""
 
 metadata = MetaData(
@@ -80,6 +80,7 @@ jobs = Table(
     _count("bytes_done"),
     _seconds("render_seconds"),
     _text("refused", default="{}", server_default="{}"),  # JSON: drawings by the rule
+    _text("failures", default="{}", server_default="{}"),  # JSON: of its shards, by kind
     _new_count("samples_unfilled"),
     _new_count("recent_shards"),  # since drift was judged last
     _new_count("recent_drawn"),

@@ -135,6 +135,28 @@ def test_worker_that_fails_is_not_kept_off_when_nobody_else_could(rows: Rows, ab
     assert rows.held(job, 6)
 
 
+def test_failures_of_a_job_are_counted_by_their_kind_and_returns_without_one_are_not(
+    rows: Rows,
+) -> None:
+    rows.worker("w1")
+    job = rows.job(shard_count=6)
+    shards.release(rows.ledger, rows.held(job, 0))
+    assert rows.again(job).failures == {}
+    for number in (0, 1):
+        fail(rows, rows.held(job, number, attempt=1 - number))
+    shards.exhaust(rows.ledger, rows.held(job, 2), "MemoryError: 20 asked")
+    rows.held(job, 3, lease=-1.0)
+    shards.expire(rows.ledger)
+    rows.held(job, 4)
+    workers.bury(rows.ledger, ["w1"])
+    assert rows.again(job).failures == {
+        "OSError": 2,
+        "out of memory": 1,
+        "lease expired": 1,
+        "worker died": 1,
+    }
+
+
 def test_shard_that_ran_out_of_memory_goes_to_a_larger_worker_without_a_failure(
     rows: Rows,
 ) -> None:

@@ -219,12 +219,17 @@ def test_events_tell_a_jobs_story_in_order(rows: Rows) -> None:
     assert [event.kind for event in told] == [
         "job.planned",
         "job.running",
+        "job.bound",
         "shard.released",
         "shard.failed",
+        "shard.retried",
         "job.finalizing",
     ]
     assert [event.id for event in told] == sorted({event.id for event in told})
-    assert told[3].fields == {"attempt": 2, "failures": 1, "error": "OSError: torn"}
+    bound, _, failed, retried = told[2:6]
+    assert (bound.shard, bound.worker, bound.fields) == (0, "w1", {"numerics": "n1"})
+    assert failed.fields == {"attempt": 2, "failures": 1, "error": "OSError: torn"}
+    assert (retried.worker, retried.fields) == ("w1", {"attempt": 3, "failures": 1})
     assert events.of(rows.ledger, job.id, after=told[1].id, limit=2) == told[2:4]
 
 

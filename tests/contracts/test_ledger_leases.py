@@ -215,7 +215,7 @@ def test_last_commit_of_many_at_once_moves_to_finalizing_exactly_once(
     job = rows.again(job)
     assert (job.state, job.shards_done, job.samples_done) == (JobState.FINALIZING, 6, 60)
     kinds = [event.kind for event in events.of(rows.ledger, job.id)]
-    assert kinds == ["job.planned", "job.running", "job.finalizing"]
+    assert kinds == ["job.planned", "job.running", "job.bound", "job.finalizing"]
 
 
 def test_commits_and_cancel_at_once_agree(ledger_url: str, rows: Rows) -> None:
