@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.2
 _MOST_LIVE = 10_000
+_MOST_URGENT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,15 @@ class Service:
         from orchestrator import logs
 
         return logs.about(self.job(name).id, self.settings.logs)
+
+    def prioritise(self, name: str, priority: int) -> "Job":
+        """Change a job's priority, which orders its owner's jobs. Raises UsageError."""
+        if abs(priority) > _MOST_URGENT:
+            raise UsageError(f"priority = {priority}: it must be from -100 to 100.")
+        job = self.job(name)
+        if not ledgers.jobs.prioritise(self.ledger, job.id, priority):
+            raise ConflictError(f"job {job.id} is {job.state}: it has no priority any more.")
+        return ledgers.jobs.get(self.ledger, job.id)
 
     def workers(self) -> "Sequence[Worker]":
         return [] if self._nothing_yet else ledgers.workers.list(self.ledger)

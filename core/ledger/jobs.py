@@ -236,6 +236,19 @@ def move_within(connection: Connection, job_id: str, to: JobState, **facts: str 
     return True
 
 
+def prioritise(ledger: Ledger, job_id: str, priority: int) -> bool:
+    """Change a job's priority; False when the job is over. Raises NotFoundError."""
+    with ledger.write() as connection:
+        job = lock(connection, job_id) or _no_job(job_id)
+        if job.state in TERMINAL:
+            return False
+        if job.priority != priority:
+            setting = update(_jobs).where(_jobs.c.id == job_id).values(priority=priority)
+            connection.execute(setting)
+            events.add(connection, job_id, "job.prioritised", priority=priority, was=job.priority)
+    return True
+
+
 def read(connection: Connection, job_id: str) -> Job | None:
     """The job as a part of a transaction."""
     row = connection.execute(_select().where(_jobs.c.id == job_id)).mappings().first()

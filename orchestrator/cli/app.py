@@ -28,6 +28,7 @@ _COMMANDS: Mapping[str, Mapping[str, str]] = {
         "pause": "jobs.pause",
         "resume": "jobs.resume",
         "cancel": "jobs.cancel",
+        "priority": "jobs.priority",
         "retry": "jobs.retry",
         "rm": "jobs.rm",
         "events": "jobs.events",
@@ -55,6 +56,8 @@ _COMMANDS: Mapping[str, Mapping[str, str]] = {
         "db": "system.database",
     },
 }
+_NEGATIVE = ("priority",)
+"""Commands that take numbers below 0, which are no options."""
 
 
 def program(word: str = "") -> typer.Typer:
@@ -80,7 +83,8 @@ def _add(app: typer.Typer, panel: str, name: str, place: str) -> None:
     module, _, noun = place.partition(".")
     command = getattr(import_module(f"orchestrator.cli.{module}"), noun)
     if not isinstance(command, typer.Typer):
-        app.command(name, rich_help_panel=panel, epilog=EPILOG)(command)
+        taking = {"ignore_unknown_options": name in _NEGATIVE}
+        app.command(name, rich_help_panel=panel, epilog=EPILOG, context_settings=taking)(command)
         return
     for part in command.registered_commands:
         part.epilog = EPILOG

@@ -130,6 +130,23 @@ def cancel(context: typer.Context, job: JobName) -> None:
         _moved(call, service, service.cancel(job))
 
 
+def priority(
+    context: typer.Context,
+    job: JobName,
+    number: Annotated[int, typer.Argument(metavar="N", help="-100 to 100, the higher the sooner.")],
+) -> None:
+    """Change which of your jobs goes first: from the next shard that is given out.
+
+    $ spritemill priority latest 10
+    """
+    call = session(context)
+    with call.service() as service:
+        found = service.prioritise(job, number)
+        line = f"{job_view.title(found)} has priority {found.priority}."
+        document = job_view.document(service.status(found.id))
+    call.console.answer(document, line, brief=str(found.priority))
+
+
 def retry(context: typer.Context, job: JobName) -> None:
     """Render again what a job could not, and nothing else.
 

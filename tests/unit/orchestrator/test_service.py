@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -137,6 +139,24 @@ def test_workers_are_ordered_by_prefix_or_all(settings: Settings) -> None:
         assert [worker.id for worker in service.order_workers(["abd"], "drain")] == ["abd2"]
         assert [worker.order for worker in service.workers()] == ["run", "drain"]
         assert len(service.order_workers(None, "stop")) == 2
+
+
+@pytest.fixture
+def fleet(settings: Settings) -> Iterator[Service]:
+    """A service whose broker is not its own, so that no mill need be up here."""
+    with Service(replace(settings, broker_url="redis://127.0.0.1:1/0")) as service:
+        service.upgrade()
+        yield service
+
+
+def test_priority_within_its_bounds_is_changed_while_a_job_is_not_over(fleet: Service) -> None:
+    job = fleet.submit(REQUEST).job.id
+    assert fleet.prioritise(job, -100).priority == -100
+    with pytest.raises(UsageError, match="101"):
+        fleet.prioritise(job, 101)
+    fleet.cancel(job)
+    with pytest.raises(ConflictError, match="cancelled"):
+        fleet.prioritise(job, 1)
 
 
 def test_workers_are_not_started_without_a_broker(settings: Settings) -> None:
