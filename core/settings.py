@@ -46,6 +46,7 @@ class Settings:
     load_seconds: float = _setting(600.0, "Lease allowed for loading or compiling a model.")
     heartbeat_seconds: float = _setting(5.0, "How often a worker says that it is alive.")
     grace_seconds: float = _setting(20.0, "A stopped worker may finish its shard within this.")
+    notice_file: str = _setting("", "A worker stops when this file appears; empty: none.")
     owner_weights: str = _setting("", "Who gets more of the fleet: ada=3,bob=2; others weigh 1.")
     max_samples: int = _setting(100_000_000, "Largest job that is accepted.")
     keep_cancelled_days: float = _setting(7.0, "`gc` removes cancelled jobs after so many days.")

@@ -60,6 +60,9 @@ class Heartbeat:
         tick = min(1.0, self._settings.heartbeat_seconds)
         due = 0.0
         while not self._stopped.wait(tick):
+            if not self._notice.given and self._to_go():
+                log.info("worker.noticed", file=self._settings.notice_file)
+                self._notice.give(self._settings.grace_seconds)
             if self._notice.given:
                 celery_state.should_stop = os.EX_OK  # type: ignore[assignment]  # stubs: None
             if time.monotonic() > self._notice.deadline + _LAST_WORDS:
@@ -67,6 +70,11 @@ class Heartbeat:
             if time.monotonic() >= due:
                 due = time.monotonic() + self._settings.heartbeat_seconds
                 self._beat_or_wait()
+
+    def _to_go(self) -> bool:
+        """Whether the machine says that it will be taken away."""
+        path = self._settings.notice_file
+        return bool(path) and os.access(path, os.F_OK)
 
     def _beat_or_wait(self) -> None:
         try:

@@ -1,6 +1,7 @@
 """Signals and orders: a shard ends, or goes back without penalty, within the time given."""
 
 import signal
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -13,7 +14,7 @@ from tests.integration.workers.floor import TILE, Floor, Hand, until
 RATE = TILE / 0.4
 
 
-def rendering(floor: Floor, samples: int = 10 * TILE, **changed: float) -> tuple[str, Hand]:
+def rendering(floor: Floor, samples: int = 10 * TILE, **changed: Any) -> tuple[str, Hand]:
     """A worker in the midst of a shard of so many samples."""
     job = floor.job(samples=samples, shard_samples=samples)
     hand = floor.worker(**{"fake_rate": RATE, **changed})
@@ -80,6 +81,18 @@ def test_stopped_worker_hands_its_shard_back_after_the_grace(floor: Floor) -> No
     assert hand.process.wait(30) == 0
     assert hand.events("shard.released")
     assert floor.send(jobs.get(floor.ledger, job))
+
+
+def test_file_that_appears_stops_a_worker_as_a_signal_does(floor: Floor) -> None:
+    file = floor.settings.home / "to-go"
+    job, hand = rendering(
+        floor, samples=1000 * TILE, grace_seconds=0.5, notice_file=str(file), heartbeat_seconds=60.0
+    )
+    file.touch()
+    assert hand.process.wait(30) == 0
+    assert [event["reason"] for event in hand.events("shard.released")] == ["draining"]
+    assert floor.send(jobs.get(floor.ledger, job)), "handed back"
+    assert not workers.live(floor.ledger, 60.0)
 
 
 def test_cancelled_job_ends_within_a_tile(floor: Floor) -> None:
