@@ -19,6 +19,8 @@ from core.errors import Fault, RequestError
 
 PREFIX = "SPRITEMILL_"
 _TIMES = ("lease_seconds", "renew_seconds", "load_seconds", "heartbeat_seconds")
+_ABOVE_ZERO = (*_TIMES, "fake_rate", "drain_target_seconds")
+_NOT_NEGATIVE = ("keep_cancelled_days", "keep_dataset_days", "idle_seconds")
 
 
 def _setting(default: Any, explain: str) -> Any:
@@ -47,6 +49,10 @@ class Settings:
     heartbeat_seconds: float = _setting(5.0, "How often a worker says that it is alive.")
     grace_seconds: float = _setting(20.0, "A stopped worker may finish its shard within this.")
     notice_file: str = _setting("", "A worker stops when this file appears; empty: none.")
+    drain_target_seconds: float = _setting(
+        600.0, "`workers wanted`: work should be done in so long."
+    )
+    idle_seconds: float = _setting(600.0, "`workers wanted`: none when idle for so long.")
     owner_weights: str = _setting("", "Who gets more of the fleet: ada=3,bob=2; others weigh 1.")
     max_samples: int = _setting(100_000_000, "Largest job that is accepted.")
     keep_cancelled_days: float = _setting(7.0, "`gc` removes cancelled jobs after so many days.")
@@ -254,13 +260,13 @@ def _weights(text: str) -> dict[str, float]:
 
 def _check_numbers(values: Mapping[str, Any]) -> list[Fault]:
     faults = []
-    for name in (*_TIMES, "fake_rate"):
+    for name in _ABOVE_ZERO:
         if not 0 < values.get(name, 1) < float("inf"):
             faults.append(Fault(name, str(values[name]), "it must be above 0"))
     for name in ("workers", "grace_seconds"):
         if not 0 <= values.get(name, 0) <= 1000:
             faults.append(Fault(name, str(values[name]), "it must be from 0 to 1000"))
-    for name in ("keep_cancelled_days", "keep_dataset_days"):
+    for name in _NOT_NEGATIVE:
         if not 0 <= values.get(name, 0) < float("inf"):
             faults.append(Fault(name, str(values[name]), "it must be 0 or more"))
     for name in ("slots", "max_samples"):

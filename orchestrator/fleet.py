@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.errors import NotFoundError, SpritemillError, UsageError
@@ -12,6 +13,7 @@ from core.settings import Settings, as_environment
 
 if TYPE_CHECKING:
     from core.ledger.jobs import Job
+    from core.ledger.shards import InHand
     from core.ledger.workers import Worker
 
 
@@ -27,6 +29,27 @@ def larger(job: "Job", live: "Sequence[Worker]", short: int) -> str:
         return ""
     had = f"{short / 2**30:.1f} GiB"
     return f"a worker of its class with more memory than {had}: a shard ran out of that"
+
+
+@dataclass(frozen=True, slots=True)
+class AtWork:
+    """A worker with the shards that it renders, and the samples a second of all of them."""
+
+    worker: "Worker"
+    rendering: "Sequence[InHand]"
+    rate: float | None
+
+
+def roster(there: "Sequence[Worker]", taken: "Sequence[InHand]") -> list[AtWork]:
+    """Workers beside the shards under way; of one that was just begun no rate is known."""
+    held: dict[str, list[InHand]] = {worker.id: [] for worker in there}
+    for each in taken:
+        held.get(each.worker, []).append(each)
+    return [AtWork(worker, held[worker.id], _rate(held[worker.id])) for worker in there]
+
+
+def _rate(held: "Sequence[InHand]") -> float | None:
+    return sum(each.progress / each.seconds for each in held if each.seconds) or None
 
 
 def start(settings: Settings, count: int, gpus: Sequence[int]) -> list[dict[str, Any]]:

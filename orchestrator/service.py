@@ -17,9 +17,9 @@ from core import ledger as ledgers
 from core.errors import ConflictError, NotFoundError, UsageError
 from core.ledger.states import TERMINAL, JobState
 from core.settings import Settings
-from orchestrator import datasets, disk, fleet
+from orchestrator import datasets, disk, fleet, progress
 from orchestrator.datasets import Datasets
-from orchestrator.progress import JobStatus, Speed, eta, present_rate
+from orchestrator.progress import JobStatus, Speed
 
 if TYPE_CHECKING:
     from core.ledger import Ledger
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from orchestrator.animation import Film
     from orchestrator.calibration import Calibrated
     from orchestrator.doctor import Health
+    from orchestrator.fleet import AtWork
     from orchestrator.models import Model
+    from orchestrator.scaling import Demand
 
 _POLL_SECONDS = 0.2
 _MOST_LIVE = 10_000
@@ -203,6 +205,18 @@ class Service:
     def workers(self) -> "Sequence[Worker]":
         return [] if self._nothing_yet else ledgers.workers.list(self.ledger)
 
+    def roster(self) -> "Sequence[AtWork]":
+        """The workers, with what each renders now."""
+        there = self.workers()
+        return fleet.roster(there, ledgers.shards.in_hand(self.ledger)) if there else ()
+
+    def demands(self, least: int, most: int) -> "Sequence[Demand]":
+        """What each numerics class has to do, and the workers that it is worth, within bounds."""
+        from orchestrator import scaling
+
+        goal = scaling.goal(self.settings, least, most)
+        return scaling.measured(self.ledger_if_any(), fleet.silent_after(self.settings), goal)
+
     @property
     def has_broker(self) -> bool:
         """Whether workers that are started now would find a broker."""
@@ -317,19 +331,9 @@ class Service:
 
     def _status(self, job: "Job") -> JobStatus:
         flying = ledgers.shards.progress(self.ledger, job.id)
-        samples = job.samples_done + flying.samples
-        rate = present_rate(job)
         live = ledgers.workers.live(self.ledger, fleet.silent_after(self.settings))
-        return JobStatus(
-            job=job,
-            samples=samples,
-            rate=rate,
-            eta=eta(job.total_samples - samples, rate),
-            leased=flying.leased,
-            workers=len(live),
-            dataset=datasets.place(job, self.settings),
-            waits_for="" if job.state in (*TERMINAL, JobState.PAUSED) else self._lack(job, live),
-        )
+        lack = "" if job.state in (*TERMINAL, JobState.PAUSED) else self._lack(job, live)
+        return progress.status(job, flying, len(live), datasets.place(job, self.settings), lack)
 
     def _lack(self, job: "Job", live: "Sequence[Worker]") -> str:
         from orchestrator import mill_file

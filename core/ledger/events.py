@@ -38,6 +38,14 @@ def add(
     connection.execute(insert(schema.events).values(at=now(), fields=json.dumps(fields), **values))
 
 
+def quiet_for(ledger: Ledger) -> float | None:
+    """Seconds since anything happened to any job; None where nothing ever did."""
+    table = schema.events
+    query = select(now() - table.c.at).order_by(table.c.id.desc()).limit(1)
+    with ledger.read() as connection:
+        return connection.execute(query).scalar()
+
+
 def of(ledger: Ledger, job_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
     """Events of a job whose id is above `after`, in order."""
     table = schema.events

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import case, func, insert, or_, select, update
 
 from core.ledger import schema
 from core.ledger.claims import Claim, Orders, Result
@@ -21,6 +21,7 @@ __all__ = [
     "FAILURES",
     "Claim",
     "DoneShard",
+    "InHand",
     "Orders",
     "Origin",
     "Progress",
@@ -33,6 +34,7 @@ __all__ = [
     "fail",
     "give_up",
     "hint",
+    "in_hand",
     "origin",
     "plan_rows",
     "progress",
@@ -72,10 +74,26 @@ class Origin(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Samples rendered so far in the shards that are leased, and how many of these there are."""
+    """Of a job's shards under way: how many, the samples rendered so far in all of them, in so
+    many seconds, and the seconds a sample where it goes fastest and slowest, once that is known.
+    """
 
+    samples: int = 0
+    leased: int = 0
+    seconds: float = 0.0
+    fastest: float | None = None
+    slowest: float | None = None
+
+
+class InHand(NamedTuple):
+    """A shard that a worker renders: `progress` of its `samples` so far, in `seconds`."""
+
+    worker: str
+    job: str
+    shard: int
     samples: int
-    leased: int
+    progress: int
+    seconds: float
 
 
 def plan_rows(ledger: Ledger, job_id: str, first: int, counts: Sequence[int]) -> bool:
@@ -177,9 +195,22 @@ def origin(ledger: Ledger, job_id: str, number: int) -> Origin | None:
 
 def progress(ledger: Ledger, job_id: str) -> Progress:
     """What the shards under way have come to."""
-    query = select(func.coalesce(func.sum(_shards.c.progress), 0), func.count()).where(
+    made, took = _shards.c.progress, func.coalesce(_shards.c.seconds, 0.0)
+    pace = case((made > 0, took / made))
+    totals = (func.coalesce(func.sum(each), 0) for each in (made, took))
+    query = select(func.count(), *totals, func.min(pace), func.max(pace)).where(
         _shards.c.job == job_id, _shards.c.state == ShardState.LEASED
     )
     with ledger.read() as connection:
-        samples, leased = connection.execute(query).one()
-    return Progress(int(samples), leased)
+        leased, samples, seconds, fastest, slowest = connection.execute(query).one()
+    return Progress(int(samples), leased, float(seconds), fastest, slowest)
+
+
+def in_hand(ledger: Ledger) -> list[InHand]:
+    """All shards that workers render now."""
+    taken = (_shards.c.worker, _shards.c.job, _shards.c.number, _shards.c.samples)
+    made = (_shards.c.progress, func.coalesce(_shards.c.seconds, 0.0))
+    query = select(*taken, *made).where(_shards.c.lease_until > 0)
+    with ledger.read() as connection:
+        # to order them there, SQLite would read every shard in that order
+        return sorted(InHand(*row) for row in connection.execute(query))

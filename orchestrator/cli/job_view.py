@@ -1,6 +1,6 @@
 """How a job is shown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +37,13 @@ def lines(status: "JobStatus") -> list[str]:
             ("sprites", f"{status.samples:,} of {job.total_samples:,}"),
             ("shards", f"{job.shards_done:,} of {job.shard_count:,}{rendering}"),
             ("rate", units.rate(status.rate) if status.rate else ""),
-            ("left", units.duration(status.eta) if status.eta is not None and not over else ""),
+            ("left", "" if over else _left(status)),
+            ("cost", _cost(status, over=over)),
             ("workers", "" if over else f"{status.workers:,}"),
             ("size", units.size(job.bytes_done) if job.bytes_done else ""),
             ("created", units.moment(job.created_at)),
             ("finished", units.moment(job.finished_at)),
+            ("failures", _counts(job.failures)),
             ("refused", _refused(job)),
             ("unfilled", f"{job.samples_unfilled:,} sprites" if job.samples_unfilled else ""),
             (_ERRORS.get(job.state, "error"), job.error or ""),
@@ -53,9 +55,28 @@ def lines(status: "JobStatus") -> list[str]:
 
 def _refused(job: "Job") -> str:
     """Drawings that quality control refused, by rule."""
-    ranked = sorted(job.refused.items(), key=lambda item: (-item[1], item[0]))
-    rules = ", ".join(f"{rule} {count:,}" for rule, count in ranked)
-    return f"{sum(job.refused.values()):,} drawings: {rules}" if rules else ""
+    return f"{sum(job.refused.values()):,} drawings: {_counts(job.refused)}" if job.refused else ""
+
+
+def _counts(found: Mapping[str, int]) -> str:
+    """The most frequent first."""
+    ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} {count:,}" for name, count in ranked)
+
+
+def _left(status: "JobStatus") -> str:
+    if status.eta is None:
+        return ""
+    low, high = map(units.duration, status.eta_range or (status.eta, status.eta))
+    return units.duration(status.eta) + (f" ({low} to {high})" if low != high else "")
+
+
+def _cost(status: "JobStatus", *, over: bool) -> str:
+    """Of what is there, and, at the pace so far, of what is to come."""
+    left = status.gpu_seconds_left
+    to_come = "" if over or left is None else f", {left:,.0f} to come"
+    spent = status.gpu_seconds_spent
+    return f"{spent:,.0f} GPU-seconds{to_come}" if spent else ""
 
 
 def table(jobs: "Iterable[Job]") -> list[str]:

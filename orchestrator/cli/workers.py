@@ -1,7 +1,9 @@
-"""Commands about worker processes: start, list, drain, stop. Jobs may run meanwhile."""
+"""Commands about worker processes: start, list, wanted, drain, stop. Jobs may run meanwhile."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,14 +13,27 @@ from orchestrator.cli.console import columns
 from orchestrator.cli.session import session
 
 if TYPE_CHECKING:
-    from core.ledger.workers import Worker
+    from core.ledger.shards import InHand
+    from orchestrator.fleet import AtWork
+    from orchestrator.scaling import Demand
 
 NO_MILL = "No mill is up either: `spritemill up` starts one, with workers."
-_HEAD = ("worker", "state", "order", "host", "pid", "device", "slots", "made", "rate", "seen")
+_HEAD = (
+    *("worker", "state", "order", "host", "pid", "device", "slots"),
+    *("renders", "rate", "made", "failures", "heard"),
+)
+_WANTED = ("class", "device", "jobs", "GPU-seconds", "workers", "wanted")
 
 Ids = Annotated[
     list[str] | None, typer.Argument(metavar="[WORKER]...", help="Their ids; none: all.")
 ]
+
+
+class State(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+
 
 group = typer.Typer(no_args_is_help=True, help="Start, list, drain and stop worker processes.")
 
@@ -46,17 +61,40 @@ def start(
 def list_(
     context: typer.Context,
     gone: Annotated[bool, typer.Option("--all", help="Also those that are gone.")] = False,
+    state: Annotated[list[State] | None, typer.Option(help="Only in this state.")] = None,
 ) -> None:
-    """List the workers that are there, here and on other machines.
+    """List the workers that are there, here and on other machines, and what they render.
 
     $ spritemill workers list
     """
     call = session(context)
+    shown = {str(each) for each in state or State} | ({"gone"} if gone else set())
     with call.service() as service:
-        found = [worker for worker in service.workers() if gone or worker.state != "gone"]
+        found = [each for each in service.roster() if str(each.worker.state) in shown]
         remedy = "`spritemill workers start` starts one." if service.has_broker else NO_MILL
     lines = _table(found) if found else [f"No workers. {remedy}"]
-    call.console.answer(found, *lines, brief="\n".join(worker.id for worker in found))
+    documents = [{**asdict(each.worker), **_work(each)} for each in found]
+    call.console.answer(documents, *lines, brief="\n".join(each.worker.id for each in found))
+
+
+@group.command()
+def wanted(
+    context: typer.Context,
+    least: Annotated[int, typer.Option("--min", min=0, help="Of a class, at least.")] = 0,
+    most: Annotated[int, typer.Option("--max", min=0, help="Of a class, at most.")] = 1000,
+) -> None:
+    """Tell how many workers the work that waits is worth, for whoever starts and ends them.
+
+    $ spritemill workers wanted --max 8 --quiet
+    """
+    call = session(context)
+    with call.service() as service:
+        found = service.demands(least, most)
+    total = sum(each.wanted for each in found)
+    document = {"wanted": total, "classes": [asdict(each) for each in found]}
+    rows = (_wanted_row(each) for each in found)
+    lines = columns(_WANTED, rows, right=" ".join(_WANTED[2:]))
+    call.console.answer(document, *lines, brief=str(total))
 
 
 @group.command()
@@ -92,12 +130,17 @@ def _gpus(text: str) -> list[int]:
         raise UsageError(f"gpus = {text}: whole numbers are needed, as 0,1.") from None
 
 
-def _table(workers: "Sequence[Worker]") -> list[str]:
-    return columns(_HEAD, map(_row, workers), right="pid slots made rate")
+def _table(workers: "Sequence[AtWork]") -> list[str]:
+    return columns(_HEAD, map(_row, workers), right="pid slots rate made failures")
 
 
-def _row(worker: "Worker") -> tuple[str, ...]:
-    rate = worker.samples_done / worker.render_seconds if worker.render_seconds else 0.0
+def _work(at_work: "AtWork") -> dict[str, Any]:
+    rendering = [shard._asdict() for shard in at_work.rendering]
+    return {"rendering": rendering, "rate": at_work.rate}
+
+
+def _row(at_work: "AtWork") -> tuple[str, ...]:
+    worker = at_work.worker
     return (
         worker.id,
         worker.state,
@@ -106,7 +149,24 @@ def _row(worker: "Worker") -> tuple[str, ...]:
         str(worker.pid),
         worker.device,
         str(worker.slots),
+        ", ".join(map(_rendered, at_work.rendering)),
+        units.rate(at_work.rate) if at_work.rate else "",
         f"{worker.samples_done:,}",
-        units.rate(rate) if rate else "",
+        f"{worker.failures:,}",
         units.moment(worker.heartbeat_at),
+    )
+
+
+def _rendered(shard: "InHand") -> str:
+    return f"{shard.job}/{shard.shard} {100 * shard.progress // shard.samples}%"
+
+
+def _wanted_row(each: "Demand") -> tuple[str, ...]:
+    return (
+        each.numerics or "any",
+        each.device,
+        f"{each.jobs:,}",
+        f"{each.gpu_seconds:,.0f}",
+        f"{each.workers:,}",
+        f"{each.wanted:,}",
     )

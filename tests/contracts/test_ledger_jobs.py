@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import delete, update
 
 from core.errors import ConflictError, NotFoundError, UsageError
-from core.ledger import connect, events, jobs, shards
+from core.ledger import connect, events, jobs, schema, shards
 from core.ledger.states import JOB_MOVES, TERMINAL, JobState
 from tests.contracts.ledger_rows import Rows, at_once
 
@@ -231,6 +232,19 @@ def test_events_tell_a_jobs_story_in_order(rows: Rows) -> None:
     assert failed.fields == {"attempt": 2, "failures": 1, "error": "OSError: torn"}
     assert (retried.worker, retried.fields) == ("w1", {"attempt": 3, "failures": 1})
     assert events.of(rows.ledger, job.id, after=told[1].id, limit=2) == told[2:4]
+
+
+def test_time_since_anything_happened_is_known_by_the_events(rows: Rows) -> None:
+    with rows.ledger.write() as connection:
+        connection.execute(delete(schema.events))
+    assert events.quiet_for(rows.ledger) is None
+    rows.job()
+    quiet = events.quiet_for(rows.ledger)
+    assert quiet is not None
+    assert 0 <= quiet < 60
+    with rows.ledger.write() as connection:
+        connection.execute(update(schema.events).values(at=schema.events.c.at - 100))
+    assert 100 <= (events.quiet_for(rows.ledger) or 0) < 160
 
 
 def test_priority_is_changed_while_a_job_is_not_over_and_told(rows: Rows) -> None:

@@ -109,7 +109,7 @@ def test_renewal_lengthens_the_lease_and_tells_progress(rows: Rows) -> None:
     before = rows.shard(job)["lease_until"]
     assert shards.renew(rows.ledger, claim, 500.0, 7) is Orders.GO
     assert rows.shard(job)["lease_until"] > before + 400
-    assert shards.progress(rows.ledger, job.id) == (7, 1)
+    assert shards.progress(rows.ledger, job.id)[:2] == (7, 1)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def test_newer_ledgers_are_not_downgraded(ledger: Ledger, ledger_url: str) -> No
     [
         lambda rows, job: jobs.get(rows.ledger, job.id),
         lambda rows, job: shards.progress(rows.ledger, job.id),
+        lambda rows, job: shards.in_hand(rows.ledger),
         lambda rows, job: shards.queued(rows.ledger),
         lambda rows, job: shards.queued_by_job(rows.ledger),
         lambda rows, job: shards.queued(rows.ledger, "n1"),
@@ -98,8 +99,8 @@ def test_newer_ledgers_are_not_downgraded(ledger: Ledger, ledger_url: str) -> No
         lambda rows, job: shards.done(rows.ledger, job.id, 5000, 100),
     ],
     ids=[
-        *("get", "progress", "queued", "queued_by_job", "queued_for", "unhint", "hint", "claim"),
-        *("renew", "commit", "expire", "bury", "done"),
+        *("get", "progress", "in_hand", "queued", "queued_by_job", "queued_for", "unhint", "hint"),
+        *("claim", "renew", "commit", "expire", "bury", "done"),
     ],
 )
 def test_no_statement_reads_all_the_shards_of_a_big_job(rows: Rows, act: Act) -> None:

@@ -100,7 +100,17 @@ def test_done_shards_are_read_in_pages_by_number(rows: Rows) -> None:
 
 def test_progress_sums_the_shards_under_way(rows: Rows) -> None:
     job = rows.job()
-    assert shards.progress(rows.ledger, job.id) == (0, 0)
-    for number, samples in ((0, 4), (1, 5)):
-        shards.renew(rows.ledger, rows.held(job, number), 60.0, samples)
-    assert shards.progress(rows.ledger, job.id) == (9, 2)
+    assert shards.progress(rows.ledger, job.id) == (0, 0, 0.0, None, None)
+    for number, samples, seconds in ((0, 4, 2.0), (1, 5, 0.5), (2, 0, 0.25)):
+        shards.renew(rows.ledger, rows.held(job, number), 60.0, samples, seconds)
+    assert shards.progress(rows.ledger, job.id) == (9, 3, 2.75, 0.1, 0.5)
+
+
+def test_shards_in_hand_are_those_that_are_leased_with_what_is_rendered_of_them(rows: Rows) -> None:
+    job, other = rows.job(), rows.job()
+    shards.renew(rows.ledger, rows.held(job, 1, worker="w1"), 60.0, 4, 2.0)
+    rows.held(other, 0, worker="w2")
+    shards.release(rows.ledger, rows.held(job, 0))
+    assert rows.commit(rows.held(job, 2))
+    of_these = [each for each in shards.in_hand(rows.ledger) if each.job in (job.id, other.id)]
+    assert sorted(of_these) == [("w1", job.id, 1, 10, 4, 2.0), ("w2", other.id, 0, 10, 0, 0.0)]

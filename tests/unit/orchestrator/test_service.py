@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core import weights
 from core.errors import ConflictError, NotFoundError, RequestError, UsageError
-from core.ledger import workers
+from core.ledger import shards, workers
 from core.ledger.workers import NewWorker, WorkerState
+from core.messages import RenderHint
 from core.settings import Settings
 from orchestrator.service import Service
+from workers import numerics
 
 LIGHT_PARTS = ["ledger", "broker", "store", "workers", "model", "disk"]
 """All but torch, which takes seconds to examine."""
@@ -141,12 +144,37 @@ def test_workers_are_ordered_by_prefix_or_all(settings: Settings) -> None:
         assert len(service.order_workers(None, "stop")) == 2
 
 
+def register(service: Service, name: str, facts: dict[str, Any], **values: int) -> None:
+    """A worker that is ready, of the class of these facts."""
+    new = NewWorker(name, "host", 1, 0.0, "Device", numerics.name(facts), facts, 1, **values)
+    workers.register(service.ledger, new)
+    workers.beat(service.ledger, name, WorkerState.READY)
+
+
 @pytest.fixture
 def fleet(settings: Settings) -> Iterator[Service]:
     """A service whose broker is not its own, so that no mill need be up here."""
     with Service(replace(settings, broker_url="redis://127.0.0.1:1/0")) as service:
         service.upgrade()
         yield service
+
+
+def test_roster_tells_what_each_worker_renders_and_how_fast(fleet: Service) -> None:
+    job = fleet.submit(REQUEST).job.id
+    shards.plan_rows(fleet.ledger, job, 0, [50, 50])
+    for worker in ("w1", "w2", "w3"):
+        register(fleet, worker, {})
+    for number, worker in enumerate(("w1", "w2")):
+        hint = RenderHint(job, number, 0)
+        claim = shards.claim(fleet.ledger, hint, worker, numerics.name({}), 60.0)
+        assert claim
+        shards.renew(fleet.ledger, claim, 60.0, 20 * number, 5.0)
+    found = {each.worker.id: each for each in fleet.roster()}
+    assert [(held.shard, held.samples, held.progress) for held in found["w2"].rendering] == [
+        (1, 50, 20)
+    ]
+    assert [found[worker].rate for worker in ("w1", "w2", "w3")] == [None, 4.0, None]
+    assert found["w3"].rendering == []
 
 
 def test_priority_within_its_bounds_is_changed_while_a_job_is_not_over(fleet: Service) -> None:
@@ -157,6 +185,19 @@ def test_priority_within_its_bounds_is_changed_while_a_job_is_not_over(fleet: Se
     fleet.cancel(job)
     with pytest.raises(ConflictError, match="cancelled"):
         fleet.prioritise(job, 1)
+
+
+def test_workers_that_are_wanted_follow_the_jobs_of_the_ledger(
+    settings: Settings, fleet: Service
+) -> None:
+    job = fleet.submit(REQUEST).job
+    (found,) = fleet.demands(0, 10)
+    assert (found.numerics, found.jobs, found.wanted) == ("", 1, 1)
+    fleet.pause(job.id)
+    assert [each.wanted for each in fleet.demands(0, 10)] == [0]
+    assert [each.wanted for each in fleet.demands(3, 10)] == [3]
+    with Service(replace(settings, home=settings.home / "new")) as nothing_yet:
+        assert [each.wanted for each in nothing_yet.demands(0, 10)] == [0]
 
 
 def test_workers_are_not_started_without_a_broker(settings: Settings) -> None:
