@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from core.ledger.jobs import Job
 from core.ledger.workers import Order, Worker, WorkerState
+from core.request.plan import RENDERER_VERSION
 from orchestrator.fair_share import Candidate
 
 _UNKNOWN_SECONDS = 1.0
@@ -13,12 +15,16 @@ _UNKNOWN_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """Workers that take work: how many, the slots of all, and the samples that they rendered."""
+    """Workers that take work: how many, the slots of all, and the samples that they rendered.
+
+    `current`: their renderer is of the version for which this program plans jobs.
+    """
 
     workers: int = 0
     slots: int = 0
     samples: int = 0
     seconds: float = 0.0
+    current: bool = True
 
     @property
     def each(self) -> int:
@@ -38,17 +44,28 @@ def crews(live: Iterable[Worker]) -> dict[str, Crew]:
                 slots=crew.slots + worker.slots,
                 samples=crew.samples + worker.samples_done,
                 seconds=crew.seconds + worker.render_seconds,
+                current=current(worker.numerics_facts),
             )
     return found
 
 
+def current(facts: Mapping[str, Any]) -> bool:
+    """Whether a class renders what this program plans: renderers of other versions draw otherwise,
+    under the same request's digest. A fake one has no version.
+    """
+    version = facts.get("renderer")
+    return version == RENDERER_VERSION or not isinstance(version, int)
+
+
 def route(job: Job, there: Mapping[str, Crew], room: Mapping[str, int]) -> str:
     """The numerics class for a job's shards. One that no worker has claimed from yet is free to
-    go where most slots are, of the classes that have room; its first claim binds it.
+    go where most slots are, of the current classes that have room; its first claim binds it.
+    Empty where there is none.
     """
     if job.numerics is not None:
         return job.numerics
-    return max(there, key=lambda name: (room[name] > 0, there[name].slots, name))
+    able = (name for name in there if there[name].current)
+    return max(able, key=lambda name: (room[name] > 0, there[name].slots, name), default="")
 
 
 def candidate(job: Job, numerics: str, crew: Crew, hinted: int, *, dry: bool = False) -> Candidate:

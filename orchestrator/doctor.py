@@ -4,15 +4,19 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.errors import SpritemillError, StoreError, UnreachableError
 from core.ledger import Ledger
 from core.settings import Settings
 from orchestrator.disk import free_bytes
-from orchestrator.fleet import silent_after
+from orchestrator.fleet import missing, silent_after
+
+if TYPE_CHECKING:
+    from core.ledger.workers import Worker
 
 _LEAST_FREE_BYTES = 2**30
 _TORCH_SECONDS = 120.0
@@ -84,12 +88,23 @@ def _workers(ledger: Ledger | None, settings: Settings, up: bool) -> str:
     from core.ledger import workers
 
     live = workers.live(ledger, silent_after(settings)) if ledger else []
+    if ledger and live:
+        _check_classes(ledger, live)
     if live:
         slots = sum(worker.slots for worker in live)
         return f"{len(live)} live with {slots} slots: {', '.join(w.device for w in live[:4])}"
     if not up:
         return "none runs; the mill starts its own"
     raise UnreachableError("no worker is alive.", remedy="Start one: spritemill workers start.")
+
+
+def _check_classes(ledger: Ledger, live: "Sequence[Worker]") -> None:
+    """Raises UnreachableError for a job that none of the workers that are there may take."""
+    from core.ledger import jobs
+
+    for job in jobs.runnable(ledger):
+        if wanted := missing(ledger, job, live):
+            raise UnreachableError(f"job {job.id} ({job.name}) waits for {wanted}.")
 
 
 def _model() -> str:

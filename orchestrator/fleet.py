@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from core.errors import NotFoundError, SpritemillError, UsageError
 from core.settings import Settings, as_environment
 
 if TYPE_CHECKING:
+    from core.ledger import Ledger
     from core.ledger.jobs import Job
     from core.ledger.shards import InHand
     from core.ledger.workers import Worker
@@ -29,6 +30,37 @@ def larger(job: "Job", live: "Sequence[Worker]", short: int) -> str:
         return ""
     had = f"{short / 2**30:.1f} GiB"
     return f"a worker of its class with more memory than {had}: a shard ran out of that"
+
+
+def missing(ledger: "Ledger", job: "Job", live: "Sequence[Worker]") -> str:
+    """The worker of another class that a job waits for, if all that are there are of the wrong one.
+
+    Of a job that is bound: one like those that began it. Else: one of this program's renderer.
+    """
+    from core.ledger import workers
+    from orchestrator.crew import current
+
+    if job.numerics is None:
+        if not live or any(current(worker.numerics_facts) for worker in live):
+            return ""
+        return "a worker of this version: the renderers of all that are there draw otherwise"
+    if any(worker.numerics == job.numerics for worker in live):
+        return ""
+    wanted = workers.facts(ledger, job.numerics)
+    return (
+        f"a worker of its class {job.numerics} ({_apart(wanted, live)}): start one as those"
+        f" that began it, or make it anew: `spritemill cancel {job.id}`, and submit it again"
+    )
+
+
+def _apart(wanted: Mapping[str, Any], live: "Sequence[Worker]") -> str:
+    """What tells a class from those that are there, as each fact that is not the same."""
+    here = live[-1].numerics_facts if live else {}
+    unlike = [name for name in wanted if wanted[name] != here.get(name)]
+    return ", ".join(
+        f"{name} {wanted[name]}" + (f", not {here[name]}" if name in here else "")
+        for name in unlike or wanted
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -342,8 +342,13 @@ class Service:
             return "a mill: `spritemill up`"
         if folder := disk.full(self.settings):
             return f"space on the disk of {folder}"
+        if job.state == JobState.FINALIZING:
+            return ""
+        if not live:
+            return "a worker"
         short = ledgers.bars.too_little(self.ledger, job.id)
-        return fleet.larger(job, live, short) if short is not None else ""
+        larger = fleet.larger(job, live, short) if short is not None else ""
+        return larger or fleet.missing(self.ledger, job, live)
 
     def _move(self, name: str, to: JobState, only_from: JobState | None = None) -> "Job":
         job = self.job(name)

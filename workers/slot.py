@@ -11,14 +11,14 @@ from core import ledger as ledgers
 from core import storage
 from core.dataset import layout
 from core.dataset.shard import Packed
-from core.errors import SpritemillError
+from core.errors import ConflictError, SpritemillError
 from core.ledger import jobs, shards
 from core.ledger.refusals import Drift, Refusals
 from core.ledger.shards import Claim, Result
 from core.ledger.states import ShardState
 from core.messages import RenderHint
 from core.request import load, quality
-from core.request.plan import Plan, Shard
+from core.request.plan import Plan, Shard, digest
 from core.settings import Settings
 from workers.alone import render_alone
 from workers.identity import Identity
@@ -165,8 +165,15 @@ class Slot:
         return shards.fail(self._ledger, claim, kind, text, backoff=wait, limit=limit)
 
     def _read_plan(self, job: str, sha256: str) -> Plan:
+        """Raises ConflictError when this renderer would draw what another version planned."""
         request = load.parse(jobs.request_text(self._ledger, job))
-        return Plan(request, self._models.spec(sha256))
+        made = Plan(request, self._models.spec(sha256))
+        if digest(made, sha256) != jobs.get(self._ledger, job).request_digest:
+            raise ConflictError(
+                f"job {job}: it was planned for another version of the renderer than ours.",
+                remedy="Submit it again with --again.",
+            )
+        return made
 
 
 def _refusals(packed: Packed, asked: quality.Drift | None) -> Refusals:

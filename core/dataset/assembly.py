@@ -66,6 +66,14 @@ class Finished:
     render_seconds: float = 0.0
     quarantined: tuple[Quarantined, ...] = ()
 
+    @property
+    def renderer(self) -> int:
+        """The version of the workers' renderer, which need not be this program's; a fake one has
+        none.
+        """
+        found = self.numerics.get("renderer")
+        return found if isinstance(found, int) else RENDERER_VERSION
+
 
 def assemble(store: Store, finished: Finished, shards: Iterable[DoneShard]) -> Manifest:
     """Write request, index, preview and card of a dataset, then its manifest.
@@ -144,9 +152,9 @@ def clean(store: Store, manifest: Manifest) -> int:
 
 
 def _check(finished: Finished, made: Plan, merged: Merged, left_out: int) -> None:
-    if digest(made, finished.weights) != finished.request_digest:
+    if digest(made, finished.weights, finished.renderer) != finished.request_digest:
         raise ConflictError(
-            f"job {finished.job} was planned by a version of Spritemill with another renderer.",
+            f"job {finished.job} was planned for another version of the renderer than made it.",
             remedy="Submit it again with --again.",
         )
     numbers = [shard.number for shard in merged.shards]
@@ -178,7 +186,7 @@ def _manifest(
         finished=_moment(finished.finished),
         render_seconds=round(finished.render_seconds, 3),
         version=version("spritemill"),
-        renderer_version=RENDERER_VERSION,
+        renderer_version=finished.renderer,
         request_digest=finished.request_digest,
         weights=finished.weights,
         model=finished.spec,

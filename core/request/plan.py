@@ -155,12 +155,12 @@ def noise_key(seed: int, context_id: str, index: int, retry: int = 0) -> bytes:
 _NEUTRAL = {"name": "sprites", "priority": 0, "workers": None, "deadline": None, "budget": None}
 
 
-def digest(made: Plan, weights_sha256: str) -> str:
+def digest(made: Plan, weights_sha256: str, renderer: int = RENDERER_VERSION) -> str:
     """64 hex digits: equal for requests that give equal datasets on equal hardware."""
     content = made.request.model_copy(update={**_NEUTRAL, "outputs": Outputs(), **_judged(made)})
     if isinstance(content.parent, Parent):  # its digest tells which; where it lies does not matter
         content = content.model_copy(update={"parent": content.parent.digest})
-    text = f"{RENDERER_VERSION}\n{weights_sha256}\n{canonical(content)}"
+    text = f"{renderer}\n{weights_sha256}\n{canonical(content)}"
     if content.quality is not None and content.quality.by_encoder:
         text += "".join(f"\n{weights.sha256(path)}" for path in weights.judges())
     return hashlib.sha256(text.encode()).hexdigest()

@@ -49,16 +49,14 @@ def follow(
     """Show a job's progress until it is over or `stop` is set; `lines`: as JSON lines."""
     seen = stages or Stages()
     said: object = None
-    paused_by: str | None = None
+    trouble = ""
     with Progress(console, job) as progress:
 
         def show(status: "JobStatus") -> None:
-            nonlocal said, paused_by
-            if status.job.state == "paused" and status.job.error != paused_by:
-                paused_by = status.job.error
-                if paused_by:
-                    resume = f"Go on with it: spritemill resume {status.job.id}"
-                    console.remark(f"{title(status.job)} is paused: {paused_by}. {resume}")
+            nonlocal said, trouble
+            before, trouble = trouble, _trouble(status)
+            if trouble and trouble != before:
+                console.remark(f"{title(status.job)} {trouble}")
             seen.enter(_STAGES.get(status.job.state, ""))
             progress.update(
                 status.samples,
@@ -75,12 +73,18 @@ def follow(
         return service.wait(job, show, stop)
 
 
+def _trouble(status: "JobStatus") -> str:
+    """What somebody should do before the job can go on."""
+    job = status.job
+    if job.state == "paused" and job.error:
+        return f"is paused: {job.error}. Go on with it: spritemill resume {job.id}"
+    return f"waits for {status.waits_for}." if ":" in status.waits_for else ""
+
+
 def _doing(status: "JobStatus") -> str:
     """What goes on, for people who wait."""
     if status.waits_for:
-        return f"waits for {status.waits_for}"
-    if status.job.state in ("planned", "running") and not status.workers:
-        return "waits for a worker"
+        return f"waits for {status.waits_for.partition(':')[0]}"
     if status.job.state == "running" and not status.samples:
         return "loading the model"
     return status.job.state

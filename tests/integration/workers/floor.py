@@ -132,21 +132,22 @@ class Floor:
         until(lambda: hand.events("worker.ready") or hand.process.poll() is not None, "ready")
         return hand
 
-    def job(self, samples: int, shard_samples: int, model: bytes | None = None) -> Job:
+    def job(self, samples: int, shard_samples: int, model: Path | None = None) -> Job:
         """Accept a job of one context and write its rows."""
-        data = model or _weights_file()
+        data = model.read_bytes() if model else _weights_file()
+        spec = weights.read_spec(model) if model else SPEC
         sha256 = hashlib.sha256(data).hexdigest()
         self.store.put(f"models/{sha256}.safetensors", data)
         text = f"samples: {samples}\noutputs: {{shard_samples: {shard_samples}}}\n"
         asked = "contexts: [{class: hero}]\nsampling: {steps: 1}"
-        made = plan(load.parse(text + asked), SPEC)
+        made = plan(load.parse(text + asked), spec)
         new = NewJob(
             id=jobs.new_id(),
             owner="tester",
             name="test",
             request=load.canonical(made.request),
             request_digest=digest(made, sha256),
-            model=SPEC.name,
+            model=spec.name,
             weights=sha256,
             total_samples=made.total,
             shard_count=made.shard_count,

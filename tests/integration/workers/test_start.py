@@ -36,7 +36,7 @@ def test_only_a_rendering_child_loads_torch(floor: Floor) -> None:
     hand = floor.worker(renderer="diffusion")
     parent = psutil.Process(hand.process.pid)
     assert "torch" not in maps(parent)
-    job = floor.job(samples=2, shard_samples=2, model=weights.bundled().read_bytes())
+    job = floor.job(samples=2, shard_samples=2, model=weights.bundled())
     floor.send(job)
     until(lambda: floor.now(job).shards_done == 1, "rendered", 120.0)
     assert "torch" not in maps(parent)

@@ -16,8 +16,8 @@ from core.dataset.manifest import Quarantined, decode
 from core.dataset.verify import verify
 from core.errors import ConflictError, CorruptError
 from core.request.load import load
-from core.request.plan import digest, plan
-from tests.unit.dataset.bench import SPEC, Bench
+from core.request.plan import RENDERER_VERSION, digest, plan
+from tests.unit.dataset.bench import SPEC, WEIGHTS, Bench
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -168,8 +168,18 @@ def test_part_of_another_length_is_refused(bench: Bench) -> None:
 
 
 def test_request_of_another_renderer_is_a_conflict(bench: Bench) -> None:
-    with pytest.raises(ConflictError, match="another renderer"):
+    with pytest.raises(ConflictError, match="another version of the renderer"):
         bench.assemble(request_digest="0" * 64)
+
+
+def test_dataset_is_of_the_renderer_that_made_it_though_another_finishes_it(bench: Bench) -> None:
+    other = RENDERER_VERSION + 1
+    asked = digest(bench.plan, WEIGHTS, other)
+    numerics = {**bench.finished.numerics, "renderer": other}
+    with pytest.raises(ConflictError, match="another version of the renderer"):
+        bench.assemble(numerics=numerics)
+    manifest = bench.assemble(numerics=numerics, request_digest=asked)
+    assert (manifest.renderer_version, manifest.request_digest) == (other, asked)
 
 
 def test_cleaning_removes_orphans_and_parts_and_nothing_else(bench: Bench) -> None:

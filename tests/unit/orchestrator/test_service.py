@@ -16,6 +16,7 @@ from core.errors import ConflictError, NotFoundError, RequestError, UsageError
 from core.ledger import shards, workers
 from core.ledger.workers import NewWorker, WorkerState
 from core.messages import RenderHint
+from core.request.plan import RENDERER_VERSION
 from core.settings import Settings
 from orchestrator.service import Service
 from workers import numerics
@@ -157,6 +158,27 @@ def fleet(settings: Settings) -> Iterator[Service]:
     with Service(replace(settings, broker_url="redis://127.0.0.1:1/0")) as service:
         service.upgrade()
         yield service
+
+
+def test_status_and_doctor_name_the_worker_that_a_job_waits_for(fleet: Service) -> None:
+    job = fleet.submit(REQUEST).job.id
+    assert fleet.status(job).waits_for == "a worker"
+    old, other = {"renderer": 1, "torch": "2.12"}, {"renderer": RENDERER_VERSION + 1}
+    register(fleet, "w1", other)
+    assert fleet.status(job).waits_for.startswith("a worker of this version")
+    register(fleet, "w2", old)
+    assert fleet.status(job).waits_for == ""
+    shards.plan_rows(fleet.ledger, job, 0, [50, 50])
+    assert shards.claim(fleet.ledger, RenderHint(job, 0, 0), "w2", numerics.name(old), 60.0)
+    assert fleet.status(job).waits_for == ""
+    workers.gone(fleet.ledger, "w2")
+    waiting = fleet.status(job).waits_for
+    assert waiting.startswith(f"a worker of its class {numerics.name(old)} (renderer 1, not 2")
+    assert "torch 2.12" in waiting
+    ill = [part for part in islice(fleet.doctor(), len(LIGHT_PARTS)) if part.part == "workers"]
+    assert [(part.ok, waiting in part.detail) for part in ill] == [(False, True)]
+    fleet.pause(job)
+    assert fleet.status(job).waits_for == ""
 
 
 def test_roster_tells_what_each_worker_renders_and_how_fast(fleet: Service) -> None:
