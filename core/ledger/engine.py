@@ -1,6 +1,7 @@
 """Opening the ledger, and its transactions."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from sqlalchemy import (
     select,
     table,
 )
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, InterfaceError, InvalidatePoolError, OperationalError
 
 from core.errors import ConflictError, UnreachableError, UsageError
 from core.ledger.schema import HEAD
@@ -28,6 +29,7 @@ from core.settings import hide_password
 _UPGRADE = "Run `spritemill db upgrade`."
 _KINDS = "It must begin with postgresql+psycopg:// or sqlite:///."
 _BUSY_SECONDS = 30
+_FRESH_SECONDS = 1.0
 _POSTGRESQL = {
     "connect_timeout": 5,
     "options": "-c idle_in_transaction_session_timeout=30s -c statement_timeout=60s",
@@ -39,7 +41,7 @@ _POSTGRESQL = {
 
 
 class Ledger:
-    """A database and the two kinds of transaction on it.
+    """A database and the kinds of transaction on it.
 
     It belongs to the process that opened it: connections must not be carried across a fork. Close
     it before one; it opens anew in the parent when it is next used.
@@ -48,13 +50,28 @@ class Ledger:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writer = engine.execution_options(immediate=True)
+        self.postgresql = engine.dialect.name == "postgresql"
+        outright = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._reader = outright if self.postgresql else engine
+        self._single = outright if self.postgresql else self._writer
         self._pid = os.getpid()
         self._name = hide_password(engine.url.render_as_string(hide_password=False))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Raises UnreachableError when the database fails."""
-        with self._mapped(), self.engine.connect() as connection:
+        """Each statement sees what was committed before it. Raises UnreachableError when the
+        database fails.
+        """
+        with self._mapped(), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def single(self) -> Iterator[Connection]:
+        """A transaction of one statement that writes: PostgreSQL needs no round trips around it.
+
+        Raises UnreachableError, as `write` does.
+        """
+        with self._mapped(), self._single.begin() as connection:
             yield connection
 
     @contextmanager
@@ -153,9 +170,29 @@ def connect(url: str, *, check_schema: bool = True) -> Ledger:
 
 def _postgresql(url: URL) -> Engine:
     settings = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
-    return create_engine(
-        url, connect_args=settings, pool_size=2, max_overflow=8, pool_pre_ping=True
-    )
+    engine = create_engine(url, connect_args=settings, pool_size=2, max_overflow=8)
+    event.listen(engine, "checkin", _used)
+
+    def check(connection: Any, record: Any, _proxy: Any) -> None:
+        """Ask a connection that was idle whether it still stands: one in use just now is not."""
+        if time.monotonic() - record.info.get("used", 0.0) > _FRESH_SECONDS:
+            _ping(engine, connection)
+
+    event.listen(engine, "checkout", check)
+    return engine
+
+
+def _used(_connection: Any, record: Any) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _ping(engine: Engine, connection: Any) -> None:
+    """Raises InvalidatePoolError, whereupon the pool opens its connections anew."""
+    driver = engine.dialect.loaded_dbapi
+    try:
+        engine.dialect.do_ping(connection)
+    except driver.Error as error:
+        raise InvalidatePoolError from error
 
 
 def _sqlite(url: URL) -> Engine:

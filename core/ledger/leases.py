@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, func, select, update
 
-from core.ledger import bars, events, jobs, limits, refusals, returns, schema
+from core.ledger import bars, events, jobs, limits, outright, refusals, returns, schema
 from core.ledger.claims import Claim, Orders, Result, attempt_in
 from core.ledger.clock import now
 from core.ledger.engine import Ledger
@@ -31,6 +31,14 @@ def claim(
     worker is kept off. A hint refused for the job's sake may be sent again at once, one refused
     for the worker's a little later, so that another hears it.
     """
+    if ledger.postgresql and (held := outright.claim(ledger, hint, worker, numerics, lease)):
+        return held
+    return _claim(ledger, hint, worker, numerics, lease)
+
+
+def _claim(
+    ledger: Ledger, hint: RenderHint, worker: str, numerics: str, lease: float
+) -> Claim | None:
     attempt = attempt_in(hint, ShardState.PENDING)
     with ledger.write() as connection:
         job = jobs.lock(connection, hint.job)
@@ -45,19 +53,7 @@ def claim(
             connection.execute(update(_shards).where(*attempt).values(later))
             return None
         taking = update(_shards).where(*attempt).returning(*_TAKEN)
-        row = connection.execute(
-            taking.values(
-                state=ShardState.LEASED,
-                attempt=_shards.c.attempt + 1,
-                worker=worker,
-                lease_until=now() + lease,
-                hinted_at=None,
-                not_before=None,
-                progress=0,
-                trying=None,
-                seconds=0.0,
-            )
-        ).first()
+        row = connection.execute(taking.values(outright.taking(worker, lease))).first()
         if row is None:
             return None
         _start(connection, job, numerics)
@@ -95,6 +91,13 @@ def commit(ledger: Ledger, held: Claim, result: Result) -> bool:
     False when the lease was lost or the job has ended: then nothing was recorded. Committing the
     same result again is fine.
     """
+    usual = ledger.postgresql and result.refusals is None
+    if usual and outright.commit(ledger, held, result):
+        return True
+    return _commit(ledger, held, result)
+
+
+def _commit(ledger: Ledger, held: Claim, result: Result) -> bool:
     found = {name: value for name, value in asdict(result).items() if name != "refusals"}
     done = update(_shards).where(*attempt_in(held, ShardState.LEASED))
     done = done.returning(_shards.c.worker, _shards.c.given_up)
@@ -144,21 +147,12 @@ def _count(connection: Connection, job: Job, worker: str, result: Result) -> Non
     connection.execute(
         update(_jobs)
         .where(_jobs.c.id == job.id)
-        .values(
-            shards_leased=_jobs.c.shards_leased - 1,
-            shards_done=_jobs.c.shards_done + 1,
-            samples_done=_jobs.c.samples_done + result.samples,
-            bytes_done=_jobs.c.bytes_done + result.size,
-            render_seconds=_jobs.c.render_seconds + result.seconds,
-        )
+        .values(outright.counting(result.samples, result.size, result.seconds))
     )
     connection.execute(
         update(_workers)
         .where(_workers.c.id == worker)
-        .values(
-            samples_done=_workers.c.samples_done + result.samples,
-            render_seconds=_workers.c.render_seconds + result.seconds,
-        )
+        .values(outright.crediting(result.samples, result.seconds))
     )
 
 
