@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.ledger.jobs import Job
+from core.ledger.jobs import Job, OpenJob
 from core.ledger.workers import Order, Worker, WorkerState
 from core.request.plan import RENDERER_VERSION
 from orchestrator.fair_share import Candidate
@@ -57,18 +57,18 @@ def current(facts: Mapping[str, Any]) -> bool:
     return version == RENDERER_VERSION or not isinstance(version, int)
 
 
-def route(job: Job, there: Mapping[str, Crew], room: Mapping[str, int]) -> str:
-    """The numerics class for a job's shards. One that no worker has claimed from yet is free to
-    go where most slots are, of the current classes that have room; its first claim binds it.
-    Empty where there is none.
+def freest(there: Mapping[str, Crew], room: Mapping[str, int]) -> str:
+    """The numerics class for jobs that no worker has claimed from yet: where most slots are, of
+    the current classes that have room. Their first claim binds them to it. Empty where there is
+    none.
     """
-    if job.numerics is not None:
-        return job.numerics
     able = (name for name in there if there[name].current)
     return max(able, key=lambda name: (room[name] > 0, there[name].slots, name), default="")
 
 
-def candidate(job: Job, numerics: str, crew: Crew, hinted: int, *, dry: bool = False) -> Candidate:
+def candidate(
+    job: Job | OpenJob, numerics: str, crew: Crew, hinted: int, *, dry: bool = False
+) -> Candidate:
     """A job beside the crew of its class; a `dry` one has nothing to send for now."""
     under_way = job.shards_leased + hinted
     wanting = 0 if dry else job.shard_count - job.shards_done - under_way
@@ -87,12 +87,10 @@ def candidate(job: Job, numerics: str, crew: Crew, hinted: int, *, dry: bool = F
     )
 
 
-def expected_seconds(job: Job, crew: Crew) -> float:
+def expected_seconds(job: Job | OpenJob, crew: Crew) -> float:
     """Seconds of a slot for a shard: by the job's own measured pace, else by the crew's."""
-    for samples, seconds in (
-        (job.samples_done, job.render_seconds),
-        (crew.samples, crew.seconds),
-    ):
-        if samples and seconds:
-            return seconds / samples * job.shard_samples
+    if job.samples_done and job.render_seconds:
+        return job.render_seconds / job.samples_done * job.shard_samples
+    if crew.samples and crew.seconds:
+        return crew.seconds / crew.samples * job.shard_samples
     return _UNKNOWN_SECONDS

@@ -3,16 +3,15 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import structlog
 
 from core.errors import NotFoundError
 from core.ledger import Ledger, jobs, shards, workers
-from core.ledger.jobs import Job
+from core.ledger.jobs import OpenJob
 from core.messages import RenderHint, queue
 from core.settings import Settings
-from orchestrator.crew import Crew, candidate, crews, route
+from orchestrator.crew import Crew, candidate, crews, freest
 from orchestrator.fair_share import Candidate, FairShare, may_wait
 from orchestrator.fleet import silent_after
 from orchestrator.publisher import Publisher
@@ -39,19 +38,24 @@ class Dispatcher:
         self._unexplained_since: float | None = None
 
     def step(self) -> float:
-        """Send what can be sent; the seconds until the next look, sooner while much is done."""
+        """Send what can be sent; the seconds until the next look, sooner while much is done.
+
+        A look costs the same for one shard as for many, so it waits for some to come together: yet
+        not so long that a slot could find no message, which is when half of them were taken.
+        """
         there = crews(workers.live(self._ledger, silent_after(self._settings)))
-        sent = self._send(there) if there else 0
-        self._pause = _SOONEST if sent else min(2 * self._pause, _LATEST)
+        soon = bool(there) and self._send(there)
+        self._pause = _SOONEST if soon else min(2 * self._pause, _LATEST)
         return self._pause
 
-    def _send(self, there: Mapping[str, Crew]) -> int:
+    def _send(self, there: Mapping[str, Crew]) -> bool:
+        """Whether something was sent where at most half of the messages still waited."""
         waiting = {name: self._publisher.waiting(queue(name)) for name in there}
         room = {name: there[name].slots - waiting[name] for name in there}
         hinted = shards.queued_by_job(self._ledger)
         if max(room.values()) <= 0 and sum(hinted.values()) <= sum(waiting.values()):
             self._unexplained_since = None
-            return 0
+            return False
         runnable = {job.id: job for job in jobs.runnable(self._ledger)}
         heard = sum(
             count
@@ -63,21 +67,23 @@ class Dispatcher:
         self._fair.settle(asking.values(), self._ended(asking))
         places = {name: _places(name, there[name], asking, waiting[name]) for name in there}
         window = _WINDOW * sum(crew.slots for crew in there.values())
-        return self._send_shares(asking, runnable, places, window)
+        sent = self._send_shares(asking, runnable, places, window)
+        return any(2 * waiting[name] <= there[name].slots for name in sent)
 
     def _asking(
         self,
-        runnable: Iterable[Job],
+        runnable: Iterable[OpenJob],
         there: Mapping[str, Crew],
         room: Mapping[str, int],
         hinted: Mapping[str, int],
     ) -> dict[str, Candidate]:
         now = time.monotonic()
         self._dry = {job: until for job, until in self._dry.items() if until > now}
+        free, nobody = freest(there, room), Crew()
         found = dict[str, Candidate]()
         for job in runnable:
-            numerics = route(job, there, room)
-            crew = there.get(numerics, Crew())
+            numerics = job.numerics or free
+            crew = there.get(numerics, nobody)
             dry = job.id in self._dry
             found[job.id] = candidate(job, numerics, crew, hinted.get(job.id, 0), dry=dry)
         return found
@@ -97,43 +103,53 @@ class Dispatcher:
     def _send_shares(
         self,
         asking: Mapping[str, Candidate],
-        runnable: Mapping[str, Job],
+        runnable: dict[str, OpenJob],
         places: Mapping[str, int],
         window: int,
-    ) -> int:
+    ) -> set[str]:
+        """The numerics classes that something was sent to."""
         shares = self._fair.share(asking.values(), places)
-        hints = {
-            job: self._hints(runnable[job], asking[job], count, window)
-            for job, count in Counter(shares).items()
-        }
-        sent = 0
+        hints = self._hints(runnable, asking, Counter(shares), window)
+        sent = set()
         for job in shares:
             if hints[job]:
                 self._publisher.send(hints[job].pop(0), queue(asking[job].numerics))
-                sent += 1
+                sent.add(asking[job].numerics)
             else:
                 self._fair.take_back(asking[job])
         return sent
 
-    def _hints(self, job: Job, one: Candidate, count: int, window: int) -> list[RenderHint]:
+    def _hints(
+        self,
+        runnable: dict[str, OpenJob],
+        asking: Mapping[str, Candidate],
+        shares: Mapping[str, int],
+        window: int,
+    ) -> dict[str, list[RenderHint]]:
         """Some of a job's shards may be waiting after a failure: then others get its places."""
-        if job.shards_planned - one.done - one.under_way < count:
-            job = self._planned_ahead(job, window)
-        hints = shards.hint(self._ledger, job.id, count, stale_after=_NEVER_STALE)
-        if len(hints) < count and (further := self._planned_ahead(job, window)) is not job:
-            left = count - len(hints)
-            hints += shards.hint(self._ledger, further.id, left, stale_after=_NEVER_STALE)
-        if len(hints) < count:
-            self._dry[job.id] = time.monotonic() + _DRY_SECONDS
+        for job, count in shares.items():
+            left = runnable[job].shards_planned - asking[job].done - asking[job].under_way
+            if left < count:
+                self._plan_ahead(runnable, job, window)
+        hints = shards.hint_all(self._ledger, shares, stale_after=_NEVER_STALE)
+        lacking = {job: n for job, count in shares.items() if (n := count - len(hints[job]))}
+        further = {job: n for job, n in lacking.items() if self._plan_ahead(runnable, job, window)}
+        if further:
+            more = shards.hint_all(self._ledger, further, stale_after=_NEVER_STALE)
+            hints |= {job: hints[job] + found for job, found in more.items()}
+        dry = time.monotonic() + _DRY_SECONDS
+        self._dry |= {job: dry for job in lacking if len(hints[job]) < shares[job]}
         return hints
 
-    def _planned_ahead(self, job: Job, window: int) -> Job:
-        """Give the job rows for its next shards, a few times what the workers hold."""
+    def _plan_ahead(self, runnable: dict[str, OpenJob], name: str, window: int) -> bool:
+        """Give a job rows for its next shards, a few times what the workers hold."""
+        job = runnable[name]
         pending = job.shards_planned - job.shards_done - job.shards_leased
         counts = shard_counts(job, window - pending)
-        if not counts or not shards.plan_rows(self._ledger, job.id, job.shards_planned, counts):
-            return job
-        return replace(job, shards_planned=job.shards_planned + len(counts))
+        if not counts or not shards.plan_rows(self._ledger, name, job.shards_planned, counts):
+            return False
+        runnable[name] = job._replace(shards_planned=job.shards_planned + len(counts))
+        return True
 
     def _recover_lost(self, hinted: int, waiting: int) -> None:
         """Hints that stay unclaimed beyond what waits in the broker were lost: forget them."""
@@ -154,7 +170,7 @@ def _places(numerics: str, crew: Crew, asking: Mapping[str, Candidate], waiting:
     return max(0, may_wait(crew.slots, longest) - waiting)
 
 
-def shard_counts(job: Job, most: int) -> list[int]:
+def shard_counts(job: OpenJob, most: int) -> list[int]:
     """The sizes of the next shards without rows; the last of all may be smaller."""
     first = job.shards_planned
     return [

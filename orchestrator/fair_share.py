@@ -15,6 +15,7 @@ import math
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _LEAST_SECONDS = 0.001
 """A shard costs no less, or a job whose shards take no time would always be next."""
@@ -22,8 +23,7 @@ _LEAST_SECONDS = 0.001
 _LONG_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A job that may run.
 
     `wanting` counts its shards that could be sent now, `under_way` those that are leased or wait

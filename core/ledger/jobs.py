@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Connection,
@@ -98,7 +98,26 @@ class Job:
     at_end: str
 
 
+class OpenJob(NamedTuple):
+    """Of a job whose shards may be claimed, what sharing out the fleet needs to know."""
+
+    id: str
+    owner: str
+    priority: int
+    workers: int | None
+    numerics: str | None
+    total_samples: int
+    shard_count: int
+    shard_samples: int
+    shards_planned: int
+    shards_leased: int
+    shards_done: int
+    samples_done: int
+    render_seconds: float
+
+
 _columns = [_jobs.c[field.name] for field in fields(Job)]
+_open_columns = [_jobs.c[name] for name in OpenJob._fields]
 
 
 def new_id() -> str:
@@ -184,15 +203,15 @@ def list(  # noqa: A001  # read as jobs.list
         return [_job(row) for row in connection.execute(query).mappings()]
 
 
-def runnable(ledger: Ledger) -> builtins.list[Job]:
+def runnable(ledger: Ledger) -> builtins.list[OpenJob]:
     """Jobs whose shards may be claimed, the most urgent first, then the oldest."""
     query = (
-        _select()
+        select(*_open_columns)
         .where(_jobs.c.state.in_(RUNNABLE))
         .order_by(_jobs.c.priority.desc(), _jobs.c.created_at, _jobs.c.id)
     )
     with ledger.read() as connection:
-        return [_job(row) for row in connection.execute(query).mappings()]
+        return [OpenJob._make(row) for row in connection.execute(query).all()]
 
 
 def move(

@@ -1,7 +1,7 @@
 """The usual claim and commit, each as one statement: on PostgreSQL that is one round trip.
 
 What is out of the usual finds no row here, and goes the long way of `leases`: a job's first claim
-and last commit, limits, strikes, samples given up. Locks are taken in the order of the long way:
+and last commit, limits, strikes, failures, samples given up. Locks are taken in the order of the long way:
 the job's row is locked before its shard is looked at. Whoever waited for that lock may see the
 shard as it was before; PostgreSQL compares the newest version of a row before it updates it.
 """
@@ -60,7 +60,6 @@ def crediting(samples: Any, seconds: Any) -> dict[str, Any]:
 class _Held(NamedTuple):
     attempt: int
     samples: int
-    failures: int
     model: str
     weights: str
 
@@ -77,7 +76,7 @@ def claim(
         return None
     held = _Held(*row)
     ours = (hint.job, hint.shard, held.attempt, held.samples, held.model, held.weights)
-    return Claim(*ours, held.failures)
+    return Claim(*ours)
 
 
 def commit(ledger: Ledger, held: Claim, result: Result) -> bool:
@@ -129,7 +128,7 @@ def _claiming() -> ReturningUpdate[Any]:
         .where(*_fenced(job, ShardState.PENDING), *usual)
         .values(taking(bindparam("by_worker"), bindparam("for_seconds")))
         .returning(
-            _shards.c.job, _shards.c.attempt, _shards.c.samples, _shards.c.failures,
+            _shards.c.job, _shards.c.attempt, _shards.c.samples,
             job.c.model, job.c.weights,
         )
         .cte("taken")

@@ -1,21 +1,19 @@
-"""The rows of shards: planned lazily, hinted to the broker, read when they are done."""
+"""The rows of shards: planned lazily, read when they are done."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
-from sqlalchemy import case, func, insert, or_, select, update
+from sqlalchemy import case, func, insert, select, update
 
 from core.ledger import schema
 from core.ledger.claims import Claim, Orders, Result
-from core.ledger.clock import now
 from core.ledger.engine import Ledger
+from core.ledger.hints import hint, hint_all, queued, queued_by_job, unhint
 from core.ledger.leases import claim, commit, renew
 from core.ledger.returns import exhaust, expire, fail, release
-from core.ledger.states import RUNNABLE, TERMINAL, ShardState
+from core.ledger.states import TERMINAL, ShardState
 from core.ledger.trials import FAILURES, give_up, trying
-from core.messages import RenderHint
 
 __all__ = [
     "FAILURES",
@@ -34,6 +32,7 @@ __all__ = [
     "fail",
     "give_up",
     "hint",
+    "hint_all",
     "in_hand",
     "origin",
     "plan_rows",
@@ -47,7 +46,6 @@ __all__ = [
 ]
 
 _jobs, _shards = schema.jobs, schema.shards
-_hinted = _shards.c.hinted_at > 0  # a range, so that the index is searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,58 +112,6 @@ def plan_rows(ledger: Ledger, job_id: str, first: int, counts: Sequence[int]) ->
         if rows:
             connection.execute(insert(_shards), rows)
     return True
-
-
-def hint(ledger: Ledger, job_id: str, limit: int, *, stale_after: float) -> list[RenderHint]:
-    """Mark the next shards that wait as hinted, now to be sent, in order.
-
-    A shard whose hint is older than `stale_after` seconds is hinted again.
-    """
-    unheard = or_(_shards.c.hinted_at.is_(None), _shards.c.hinted_at < now() - stale_after)
-    due = or_(_shards.c.not_before.is_(None), _shards.c.not_before <= now())
-    waiting = (_shards.c.job == job_id, _shards.c.state == ShardState.PENDING, unheard, due)
-    runs = select(_jobs.c.id).where(_jobs.c.id == job_id, _jobs.c.state.in_(RUNNABLE))
-    chosen = (
-        select(_shards.c.number)
-        .where(*waiting, runs.exists())
-        .order_by(_shards.c.number)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=_shards)
-        .cte()  # as a plain subquery PostgreSQL may run it, and its limit, once for each row
-    )
-    marking = (
-        update(_shards)
-        .where(*waiting, _shards.c.number.in_(select(chosen.c.number)))
-        .values(hinted_at=now())
-        .returning(_shards.c.number, _shards.c.attempt)
-    )
-    with ledger.write() as connection:
-        rows = sorted((row.number, row.attempt) for row in connection.execute(marking))
-    return [RenderHint(job_id, number, attempt) for number, attempt in rows]
-
-
-def unhint(ledger: Ledger, older_than: float) -> int:
-    """Forget the hints sent more than so many seconds ago: the broker lost them. How many."""
-    lost = update(_shards).where(_shards.c.hinted_at < now() - older_than)
-    with ledger.write() as connection:
-        return connection.execute(lost.values(hinted_at=None)).rowcount
-
-
-def queued(ledger: Ledger, numerics: str | None = None) -> int:
-    """How many hinted shards wait for a worker (of this class of arithmetic) to claim them."""
-    query = select(func.count()).select_from(_shards).where(_hinted)
-    if numerics is not None:
-        claimable = or_(_jobs.c.numerics.is_(None), _jobs.c.numerics == numerics)
-        query = query.join(_jobs, _jobs.c.id == _shards.c.job).where(claimable)
-    with ledger.read() as connection:
-        return connection.execute(query).scalar_one()
-
-
-def queued_by_job(ledger: Ledger) -> dict[str, int]:
-    """How many hinted shards of each job wait to be claimed."""
-    with ledger.read() as connection:
-        # to group them there, SQLite would read every shard in the order of its job
-        return Counter(connection.execute(select(_shards.c.job).where(_hinted)).scalars())
 
 
 def done(ledger: Ledger, job_id: str, after: int = -1, limit: int = 1000) -> list[DoneShard]:

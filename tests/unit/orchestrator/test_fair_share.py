@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -205,7 +204,7 @@ def test_what_a_shard_took_counts_not_what_was_expected() -> None:
     slow, quick = candidate("slow", "ann"), candidate("quick", "ben")
     fair.settle([slow, quick])
     assert Counter(fair.share([slow, quick], {"cpu": 2})) == {"slow": 1, "quick": 1}
-    slow, quick = replace(slow, done=1, spent=4.0), replace(quick, done=1, spent=1.0)
+    slow, quick = slow._replace(done=1, spent=4.0), quick._replace(done=1, spent=1.0)
     fair.settle([slow, quick])
     assert Counter(fair.share([slow, quick], {"cpu": 3})) == {"quick": 3}
 
@@ -240,7 +239,7 @@ def test_shards_that_another_leader_sent_are_not_charged_at_once() -> None:
     asking = [candidate("a", "ann"), candidate("b", "ben")]
     fair.settle(asking)
     fair.share(asking, {"cpu": 2})
-    later = [replace(asking[0], done=1000, spent=1000.0), replace(asking[1], done=1, spent=1.0)]
+    later = [asking[0]._replace(done=1000, spent=1000.0), asking[1]._replace(done=1, spent=1.0)]
     fair.settle(later)
     assert Counter(fair.share(later, {"cpu": 4})) == {"a": 2, "b": 2}
 
