@@ -27,6 +27,7 @@ from core.ledger.engine import Ledger
 from core.ledger.states import RUNNABLE, TERMINAL, JobState, ShardState, origins
 
 _jobs = schema.jobs
+_ID_LENGTH = 12
 _ADD_TRIES = 5
 _SHOWN = 5
 _LIST = "`spritemill list` shows them all."
@@ -122,7 +123,7 @@ _open_columns = [_jobs.c[name] for name in OpenJob._fields]
 
 def new_id() -> str:
     """Twelve random characters of a-z and 2-7."""
-    return base64.b32encode(secrets.token_bytes(8)).decode().lower()[:12]
+    return base64.b32encode(secrets.token_bytes(8)).decode().lower()[:_ID_LENGTH]
 
 
 def add(ledger: Ledger, new: NewJob, *, again: bool = False) -> tuple[Job, bool]:
@@ -164,9 +165,10 @@ def resolve(ledger: Ledger, name: str, owner: str | None = None) -> Job:
     if owner is not None:
         query = query.where(_jobs.c.owner == owner)
     if name != "latest":
-        if not re.fullmatch("[a-z0-9]{1,12}", name):
+        if not re.fullmatch(f"[a-z0-9]{{1,{_ID_LENGTH}}}", name):
             _no_job(name)
-        query = query.where(_jobs.c.id.startswith(name))
+        whole = len(name) == _ID_LENGTH  # and found by the index, whatever the collation
+        query = query.where(_jobs.c.id == name if whole else _jobs.c.id.startswith(name))
     with ledger.read() as connection:
         found = [_job(row) for row in connection.execute(query).mappings()]
     if not found:
