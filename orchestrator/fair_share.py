@@ -64,10 +64,12 @@ class FairShare:
         there = list(candidates)
         for each in (*there, *ended):
             account = self._accounts.get(each.job) or self._open(each)
-            self._set_right(account, each)
-        self._accounts = {each.job: self._accounts[each.job] for each in there}
-        kept = {_group(each) for each in there}
-        self._jobs = {key: ring for key, ring in self._jobs.items() if key in kept}
+            if account.done != each.done or len(account.open) > each.under_way:
+                self._set_right(account, each)
+        if len(self._accounts) > len(there):
+            self._accounts = {each.job: self._accounts[each.job] for each in there}
+            kept = {_group(each) for each in there}
+            self._jobs = {key: ring for key, ring in self._jobs.items() if key in kept}
 
     def share(self, candidates: Iterable[Candidate], places: Mapping[str, int]) -> list[str]:
         """The jobs that get the free places of each class, one entry a place, in order; each is

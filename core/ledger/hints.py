@@ -30,6 +30,7 @@ from core.messages import RenderHint
 _jobs, _shards = schema.jobs, schema.shards
 _marked = (_shards.c.job, _shards.c.number, _shards.c.attempt)
 _hinted = _shards.c.hinted_at > 0  # a range, so that the index is searched
+_hinted_jobs = select(_shards.c.job).where(_hinted)
 
 
 def hint(ledger: Ledger, job_id: str, limit: int, *, stale_after: float) -> list[RenderHint]:
@@ -139,4 +140,4 @@ def queued_by_job(ledger: Ledger) -> dict[str, int]:
     """How many hinted shards of each job wait to be claimed."""
     with ledger.read() as connection:
         # to group them there, SQLite would read every shard in the order of its job
-        return Counter(connection.execute(select(_shards.c.job).where(_hinted)).scalars())
+        return Counter(connection.execute(_hinted_jobs).scalars())

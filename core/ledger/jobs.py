@@ -118,7 +118,11 @@ class OpenJob(NamedTuple):
 
 
 _columns = [_jobs.c[field.name] for field in fields(Job)]
-_open_columns = [_jobs.c[name] for name in OpenJob._fields]
+_runnable = (
+    select(*(_jobs.c[name] for name in OpenJob._fields))
+    .where(_jobs.c.state.in_(RUNNABLE))
+    .order_by(_jobs.c.priority.desc(), _jobs.c.created_at, _jobs.c.id)
+)
 
 
 def new_id() -> str:
@@ -207,13 +211,8 @@ def list(  # noqa: A001  # read as jobs.list
 
 def runnable(ledger: Ledger) -> builtins.list[OpenJob]:
     """Jobs whose shards may be claimed, the most urgent first, then the oldest."""
-    query = (
-        select(*_open_columns)
-        .where(_jobs.c.state.in_(RUNNABLE))
-        .order_by(_jobs.c.priority.desc(), _jobs.c.created_at, _jobs.c.id)
-    )
     with ledger.read() as connection:
-        return [OpenJob._make(row) for row in connection.execute(query).all()]
+        return [OpenJob._make(row) for row in connection.execute(_runnable).all()]
 
 
 def move(

@@ -68,9 +68,10 @@ def renew(ledger: Ledger, held: Claim, lease: float, progress: int, seconds: flo
     """
     renewing = update(_shards).where(*attempt_in(held, ShardState.LEASED))
     values = {"lease_until": now() + lease, "progress": progress, "seconds": seconds}
-    with ledger.write() as connection:
+    with ledger.single() as connection:
         if not connection.execute(renewing.values(values)).rowcount:
             return Orders.FENCED
+    with ledger.read() as connection:
         job = jobs.read(connection, held.job)
     if job and job.state in RUNNABLE and limits.limited(job):
         job = limits.enforce(ledger, held.job)  # apart: it locks the job's row first
