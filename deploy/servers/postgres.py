@@ -1,4 +1,4 @@
-"""A private PostgreSQL that trades durability for speed."""
+"""A private PostgreSQL that trades durability for speed, unless it is told not to."""
 
 import os
 import secrets
@@ -21,16 +21,17 @@ _QUICK = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"
 class Postgres:
     """Runs while the `with` block does; `process` may be stopped and started inside it.
 
-    As root, the server runs as the user postgres, who must be able to reach `folder`.
+    As root, the server runs as the user postgres, who must be able to reach `folder`. A `durable`
+    one keeps what it has committed, as a server in earnest does.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self._folder = folder
         self._port = free_port()
         self._password = secrets.token_hex(16)
         self._account = "postgres" if os.geteuid() == 0 else None
         options = {
-            **_QUICK,
+            **({} if durable else _QUICK),
             "port": str(self._port),
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
