@@ -104,7 +104,7 @@ def _check_classes(ledger: Ledger, live: "Sequence[Worker]") -> None:
 
     for job in jobs.runnable(ledger):
         if wanted := missing(ledger, job, live):
-            raise UnreachableError(f"job {job.id} ({job.name}) waits for {wanted}.")
+            raise UnreachableError(f"job {job.id} waits for {wanted}.")
 
 
 def _model() -> str:

@@ -13,7 +13,7 @@ from core.settings import Settings, as_environment
 
 if TYPE_CHECKING:
     from core.ledger import Ledger
-    from core.ledger.jobs import Job
+    from core.ledger.jobs import Job, OpenJob
     from core.ledger.shards import InHand
     from core.ledger.workers import Worker
 
@@ -32,7 +32,7 @@ def larger(job: "Job", live: "Sequence[Worker]", short: int) -> str:
     return f"a worker of its class with more memory than {had}: a shard ran out of that"
 
 
-def missing(ledger: "Ledger", job: "Job", live: "Sequence[Worker]") -> str:
+def missing(ledger: "Ledger", job: "Job | OpenJob", live: "Sequence[Worker]") -> str:
     """The worker of another class that a job waits for, if all that are there are of the wrong one.
 
     Of a job that is bound: one like those that began it. Else: one of this program's renderer.

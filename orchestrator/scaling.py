@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from core.errors import UsageError
 from core.ledger import Ledger, events, jobs, workers
-from core.ledger.jobs import Job
+from core.ledger.jobs import OpenJob
 from core.ledger.workers import Worker
 from core.settings import Settings
-from orchestrator.crew import Crew, crews, expected_seconds, route
+from orchestrator.crew import Crew, crews, expected_seconds, freest
 
 ANY = ""
 """The class of jobs that any worker may begin, while none is there that may."""
@@ -63,7 +63,7 @@ def measured(ledger: Ledger | None, silent_after: float, goal: Goal) -> list[Dem
 
 
 def demands(
-    runnable: Iterable[Job],
+    runnable: Iterable[OpenJob],
     known: Sequence[Worker],
     live: Iterable[Worker],
     quiet: float | None,
@@ -75,11 +75,10 @@ def demands(
     `quiet` seconds.
     """
     there = crews(live)
-    by_class: dict[str, list[Job]] = {name: [] for name in there}
-    room = {name: crew.slots for name, crew in there.items()}
+    by_class: dict[str, list[OpenJob]] = {name: [] for name in there}
+    free = freest(there, {name: crew.slots for name, crew in there.items()})
     for job in runnable:
-        name = route(job, there, room)
-        by_class.setdefault(name, []).append(job)
+        by_class.setdefault(job.numerics or free, []).append(job)
     devices = {worker.numerics: worker.device for worker in known}
     paces = _paces(known)
     return [
@@ -103,7 +102,7 @@ def _paces(known: Iterable[Worker]) -> dict[str, Crew]:
 def _demand(
     name: str,
     devices: Mapping[str, str],
-    asking: Sequence[Job],
+    asking: Sequence[OpenJob],
     crew: Crew,
     quiet: float | None,
     goal: Goal,
@@ -124,13 +123,13 @@ def _demand(
     )
 
 
-def _outstanding(job: Job, crew: Crew) -> float:
+def _outstanding(job: OpenJob, crew: Crew) -> float:
     """Seconds of a slot for all that is not done, by the job's pace or else its class's."""
     left = job.total_samples - job.samples_done
     return expected_seconds(job, crew) * left / job.shard_samples
 
 
-def _useful(job: Job, each: int) -> float:
+def _useful(job: OpenJob, each: int) -> float:
     """How many slots can work at a job at once."""
     shards = job.shard_count - job.shards_done
     return shards if job.workers is None else min(shards, job.workers * each)

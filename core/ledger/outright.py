@@ -1,9 +1,10 @@
 """The usual claim and commit, each as one statement: on PostgreSQL that is one round trip.
 
 What is out of the usual finds no row here, and goes the long way of `leases`: a job's first claim
-and last commit, limits, strikes, failures, samples given up. Locks are taken in the order of the long way:
-the job's row is locked before its shard is looked at. Whoever waited for that lock may see the
-shard as it was before; PostgreSQL compares the newest version of a row before it updates it.
+and last commit, limits, strikes, failures, samples given up. Locks are taken in the order of the
+long way: the job's row is locked before its shard is looked at. Whoever waited for that lock may
+see the shard as it was before; PostgreSQL compares the newest version of a row before it updates
+it.
 """
 
 from functools import cache

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from core.errors import UsageError
-from core.ledger.jobs import Job
-from core.ledger.states import JobState
+from core.ledger.jobs import OpenJob
 from core.ledger.workers import Order, Worker, WorkerState
 from core.request.plan import RENDERER_VERSION
 from core.settings import Settings
@@ -17,13 +16,13 @@ GOAL = Goal(target=600.0, idle=300.0, least=0, most=100, slots=2)
 QUIET = 10_000.0
 
 
-def job(**values: Any) -> Job:
-    """A running job of 1,000 shards of 100 samples, at 60 seconds a shard so far: 10 are done."""
-    facts: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)
+def job(**values: Any) -> OpenJob:
+    """A job of 1,000 shards of 100 samples, at 60 seconds a shard so far: 10 are done."""
+    facts: dict[str, Any] = dict.fromkeys(OpenJob._fields)
     counted = {"shards_done": 10, "samples_done": 1000, "render_seconds": 600.0}
     shape = {"total_samples": 100_000, "shard_count": 1000, "shard_samples": 100}
-    told = {"id": "a", "state": JobState.RUNNING, "numerics": "cpu", "shards_leased": 0}
-    return Job(**{**facts, **shape, **counted, **told, **values})
+    told = {"id": "a", "numerics": "cpu", "shards_leased": 0}
+    return OpenJob(**{**facts, **shape, **counted, **told, **values})
 
 
 def worker(name: str = "w", **values: Any) -> Worker:
@@ -34,7 +33,7 @@ def worker(name: str = "w", **values: Any) -> Worker:
     return Worker(**{**facts, **told, **state, **values})
 
 
-def wanted(*jobs: Job, live: tuple[Worker, ...] = (), quiet: float | None = QUIET) -> list[int]:
+def wanted(*jobs: OpenJob, live: tuple[Worker, ...] = (), quiet: float | None = QUIET) -> list[int]:
     return [each.wanted for each in demands(jobs, live, live, quiet, GOAL)]
 
 
