@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import structlog
 
 from core.errors import NotFoundError
+from core.faults import Point, reach
 from core.ledger import Ledger, jobs, shards, workers
 from core.ledger.jobs import OpenJob
 from core.messages import RenderHint, queue
@@ -113,6 +114,7 @@ class Dispatcher:
         sent = set()
         for job in shares:
             if hints[job]:
+                reach(Point.HINTED, hints[job][0].shard)
                 self._publisher.send(hints[job].pop(0), queue(asking[job].numerics))
                 sent.add(asking[job].numerics)
             else:

@@ -8,6 +8,7 @@ import structlog
 from core.dataset.assembly import Finished, assemble, clean
 from core.dataset.manifest import Manifest
 from core.errors import SpritemillError
+from core.faults import Point, reach
 from core.ledger import Ledger, jobs, shards, workers
 from core.ledger.jobs import Job
 from core.ledger.shards import DoneShard
@@ -48,11 +49,14 @@ class Finalizer:
         return 0.0
 
     def _finish(self, job: Job) -> None:
+        reach(Point.FINALIZING, job.id)
         manifest = assemble(self._store, self._facts(job), self._shards(job.id))
         removed = clean(self._store, manifest)
+        reach(Point.CLEANED, job.id)
         digest = manifest.dataset_digest
         missing = _missing(manifest)
         jobs.move(self._ledger, job.id, JobState.SUCCEEDED, error=missing, dataset_digest=digest)
+        reach(Point.SUCCEEDED, job.id)
         log.info("job.succeeded", job=job.id, digest=digest, removed=removed)
 
     def _facts(self, job: Job) -> Finished:

@@ -9,6 +9,7 @@ from typing import Self
 import structlog
 
 from core.errors import SpritemillError
+from core.faults import Point, reach
 from core.ledger import Ledger, shards
 from core.ledger.shards import Claim, Orders
 from core.settings import Settings
@@ -103,6 +104,7 @@ class Lease:
     def rendered(self, samples: int) -> None:
         """So many samples are rendered. Orders are read anew when that was a while ago."""
         self._samples = samples
+        reach(Point.RENDERING, self._claim.shard)
         if time.monotonic() - self._renewed > min(_MOST_OFTEN, self._settings.renew_seconds):
             self._wake.set()
         self.check()

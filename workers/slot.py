@@ -12,6 +12,7 @@ from core import storage
 from core.dataset import layout
 from core.dataset.shard import Packed
 from core.errors import ConflictError, SpritemillError
+from core.faults import Point, reach
 from core.ledger import jobs, shards
 from core.ledger.refusals import Drift, Refusals
 from core.ledger.shards import Claim, Result
@@ -70,6 +71,7 @@ class Slot:
             return
         told = told.bind(attempt=claim.attempt)
         told.info("shard.claimed", samples=claim.samples)
+        reach(Point.CLAIMED, claim.shard)
         with Lease(self._ledger, claim, self._settings, self._notice) as lease:
             self._finish(claim, lease, told)
 
@@ -103,10 +105,14 @@ class Slot:
         shard = plan.shard(claim.shard)
         packed = self._packed(plan, shard, renderer, claim, lease)
         seconds = time.monotonic() - started
+        reach(Point.RENDERED, claim.shard)
         result = self._upload(claim.job, shard.number, packed, seconds, lease)
         if plan.request.quality is not None:
             result = replace(result, refusals=_refusals(packed, plan.request.quality.drift))
-        return patiently(lambda: shards.commit(self._ledger, claim, result), lease.wait)
+        reach(Point.UPLOADED, claim.shard)
+        kept = patiently(lambda: shards.commit(self._ledger, claim, result), lease.wait)
+        reach(Point.COMMITTED, claim.shard)
+        return kept
 
     def _packed(
         self, plan: Plan, shard: Shard, renderer: Renderer, claim: Claim, lease: Lease
@@ -134,6 +140,7 @@ class Slot:
         for name, data, kind in ((key, packed.tar, _TAR), (part_key, packed.part, _PARQUET)):
             put = functools.partial(self._store.put, name, data, content_type=kind)
             patiently(put, lease.wait)
+            reach(Point.UPLOADING, number)
         return Result(
             key=key,
             sha256=tar_sha256,

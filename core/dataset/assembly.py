@@ -34,6 +34,7 @@ from core.dataset.page.alike import find_alike
 from core.dataset.page.facts import Picture, gather
 from core.dataset.source import StoreSource, read_manifest
 from core.errors import ConflictError, NotFoundError
+from core.faults import Point, reach
 from core.request.load import parse
 from core.request.plan import RENDERER_VERSION, Plan, digest, plan
 from core.request.spec import Parent, Request
@@ -97,10 +98,13 @@ def assemble(store: Store, finished: Finished, shards: Iterable[DoneShard]) -> M
         manifest = compose(
             made, parts, lambda merged: _manifest(finished, made, merged, older), Path(folder)
         )
+        reach(Point.COMPOSED, finished.job)
         for file in manifest.files:
             path = Path(folder) / file.name
             store.put_file(prefix + file.name, path, content_type=content_type(file.name))
+            reach(Point.STORED, file.name)
     store.put(prefix + MANIFEST, manifest.encode(), content_type=content_type(MANIFEST))
+    reach(Point.STORED, MANIFEST)
     return manifest
 
 
@@ -125,6 +129,7 @@ def compose(
     with (folder / _PRINTS).open("w+b") as prints:
         merged = index.merge(parts, folder / INDEX, footer, prints)
     facts = told[0]
+    reach(Point.MERGED, facts.job)
     (folder / REQUEST).write_text(text, encoding="utf-8")
     if made.request.outputs.preview:
         (folder / PREVIEW).write_bytes(_preview(made, merged))
@@ -148,6 +153,7 @@ def clean(store: Store, manifest: Manifest) -> int:
         stale += [info.key for info in store.list(work_prefix(manifest.job))]
     for key in stale:
         store.delete(key)
+        reach(Point.REMOVED, manifest.job)
     return len(stale)
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, func, select, update
 
+from core.faults import Point, reach
 from core.ledger import bars, events, jobs, limits, outright, refusals, returns, schema
 from core.ledger.claims import Claim, Orders, Result, attempt_in
 from core.ledger.clock import now
@@ -58,6 +59,7 @@ def _claim(
             return None
         _start(connection, job, numerics)
         _tell(connection, job, hint, worker, numerics, row.failures)
+        reach(Point.CLAIMING, hint.shard)
     held = (job.id, hint.shard, row.attempt, row.samples, job.model, job.weights)
     return Claim(*held, row.failures, json.loads(row.given_up))
 
@@ -116,6 +118,7 @@ def _commit(ledger: Ledger, held: Claim, result: Result) -> bool:
             return _is_done(connection, held, result)
         _count(connection, job, row.worker, result)
         _finish(connection, job, result, json.loads(row.given_up))
+        reach(Point.COMMITTING, held.shard)
     return True
 
 

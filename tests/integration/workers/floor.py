@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ from core.weights.spec import ModelSpec, SamplingDefaults
 
 T = TypeVar("T")
 SECONDS = 30.0
+_FAULTY = "tests.integration.workers.faulty"
 TILE = 32
 SPEC = ModelSpec(
     name="tiny-16",
@@ -57,15 +58,20 @@ def until(condition: Callable[[], T], what: str, seconds: float = SECONDS) -> T:
 
 
 class Hand:
-    """A worker process with its log; with `faults`, see `faulty`."""
+    """A process with its log: a worker, or another `program` that logs as one."""
 
-    def __init__(self, settings: Settings, log: Path, faults: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: Path,
+        program: Sequence[str] = ("workers",),
+        **environment: str,
+    ) -> None:
         self._log = log
-        program = "tests.integration.workers.faulty" if faults else "workers"
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", program],
-                env=os.environ | as_environment(settings) | {"FAULTS": json.dumps(dict(faults))},
+                [sys.executable, "-m", *program],
+                env=os.environ | as_environment(settings) | environment,
                 stdout=out,
                 stderr=out,
             )
@@ -122,12 +128,18 @@ class Floor:
 
     def worker(self, **changed: Any) -> Hand:
         """Start a worker and wait until it is ready."""
-        return self.faulty_worker({}, **changed)
+        return self._start(Hand(replace(self.settings, **changed), self._log()))
 
     def faulty_worker(self, faults: Mapping[str, str], **changed: Any) -> Hand:
         """Start a worker that fails at these noise keys, as `faulty` tells."""
-        log = self.settings.home / f"worker-{len(self._hands)}.log"
-        hand = Hand(replace(self.settings, **changed), log, faults)
+        at = replace(self.settings, **changed)
+        told = json.dumps(dict(faults))
+        return self._start(Hand(at, self._log(), (_FAULTY,), FAULTS=told))
+
+    def _log(self) -> Path:
+        return self.settings.home / f"worker-{len(self._hands)}.log"
+
+    def _start(self, hand: Hand) -> Hand:
         self._hands.append(hand)
         until(lambda: hand.events("worker.ready") or hand.process.poll() is not None, "ready")
         return hand

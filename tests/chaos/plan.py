@@ -1,0 +1,58 @@
+"""What is to go wrong, where, once: written for a process that is to be armed with it."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+from core.faults import Point
+
+Action = Literal["kill", "kill worker", "stop", "stop worker", "terminate", "raise", "clock"]
+"""What happens to the process that gets there first; `worker` is its parent and itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An action at a point. `what` narrows it to a shard or a file; `amount` is of a clock's jump.
+
+    The first process that gets there makes the file `mark`: so it happens once, however many
+    processes are armed with it.
+    """
+
+    point: Point
+    action: Action
+    mark: Path
+    what: int | str | None = None
+    amount: float = 0.0
+
+    @property
+    def fired(self) -> float | None:
+        """When it happened, in epoch seconds; None until it has."""
+        return self.mark.stat().st_mtime if self.mark.exists() else None
+
+    @property
+    def process(self) -> int:
+        """The process that it happened to."""
+        return int(self.mark.read_text())
+
+    def here(self, point: Point, what: int | str) -> bool:
+        """Whether it is to happen now, to this process."""
+        if point != self.point or self.what not in (None, what):
+            return False
+        try:
+            file = os.open(self.mark, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        except FileExistsError:
+            return False
+        os.write(file, str(os.getpid()).encode())
+        os.close(file)
+        return True
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        told = json.loads(path.read_text())
+        return cls(**{**told, "point": Point(told["point"]), "mark": Path(told["mark"])})
+
+    def write(self, path: Path) -> Path:
+        path.write_text(json.dumps({**asdict(self), "mark": str(self.mark)}))
+        return path
