@@ -1,6 +1,5 @@
 """From a job whose shards are all done to a finished dataset."""
 
-import time
 from collections.abc import Iterator
 
 import structlog
@@ -9,7 +8,7 @@ from core.dataset.assembly import Finished, assemble, clean
 from core.dataset.manifest import Manifest
 from core.errors import SpritemillError
 from core.faults import Point, reach
-from core.ledger import Ledger, jobs, shards, workers
+from core.ledger import Ledger, events, jobs, shards, workers
 from core.ledger.jobs import Job
 from core.ledger.shards import DoneShard
 from core.ledger.states import JobState
@@ -24,7 +23,11 @@ log = structlog.get_logger(__name__)
 
 
 class Finalizer:
-    """One job a step. A crash at any point is mended by doing it again."""
+    """One job a step. A crash at any point is mended by doing it again.
+
+    Whoever does it again, even beside one who has only slept, writes the same bytes: nothing in
+    them is of the moment or of the process.
+    """
 
     def __init__(self, ledger: Ledger, store: Store) -> None:
         self._ledger = ledger
@@ -70,7 +73,7 @@ class Finalizer:
             numerics=workers.facts(self._ledger, job.numerics) if job.numerics else {},
             created=job.created_at,
             started=job.started_at,
-            finished=time.time(),
+            finished=events.latest(self._ledger, job.id, f"job.{JobState.FINALIZING}"),
             render_seconds=job.render_seconds,
         )
 

@@ -46,6 +46,15 @@ def quiet_for(ledger: Ledger) -> float | None:
         return connection.execute(query).scalar()
 
 
+def latest(ledger: Ledger, job_id: str, kind: str) -> float | None:
+    """When an event of this kind happened last to a job, if ever."""
+    table = schema.events
+    query = select(table.c.at).where(table.c.job == job_id, table.c.kind == kind)
+    with ledger.read() as connection:
+        found = connection.execute(query.order_by(table.c.id.desc()).limit(1)).scalar()
+    return None if found is None else float(found)
+
+
 def of(ledger: Ledger, job_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
     """Events of a job whose id is above `after`, in order."""
     table = schema.events

@@ -1,6 +1,7 @@
 """From shards that are done to a dataset, whatever happens in between."""
 
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -167,6 +168,23 @@ def test_finalizing_twice_changes_nothing(job: Job) -> None:
     before = job.row
     finalizer.step()
     assert job.row == before
+
+
+def test_whoever_finishes_and_whenever_the_bytes_are_the_same(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written() -> dict[str, bytes]:
+        """What a finalizer writes that ends when it would remove what is left over."""
+        with pytest.raises(StoreError):
+            Finalizer(job.ledger, FailingStore(job.store, 6)).step()
+        there = job.store.list(layout.dataset_prefix(job.id))
+        return {info.key: job.store.get(info.key) for info in there}
+
+    before = written()
+    job.store.delete(layout.dataset_prefix(job.id) + layout.MANIFEST)
+    later = time.time() + 3600.0
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert written() == before
 
 
 def test_damaged_part_of_the_index_fails_the_job_and_says_which(job: Job) -> None:
