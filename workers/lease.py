@@ -122,6 +122,12 @@ class Lease:
         if time.monotonic() + self._remaining() > self._notice.deadline:
             raise Draining
 
+    def confirm(self) -> None:
+        """Before something is written: who may have slept past the lease asks if it still holds."""
+        if time.monotonic() - self._renewed > self._settings.lease_seconds:
+            self._renew()
+        self.check()
+
     def wait(self, seconds: float) -> None:
         """Sleep, awake early to raise LeaseEnded."""
         until = time.monotonic() + seconds

@@ -138,6 +138,7 @@ class Slot:
         key = layout.shard_key(job, number, tar_sha256)
         part_key = layout.part_key(job, number, part_sha256)
         for name, data, kind in ((key, packed.tar, _TAR), (part_key, packed.part, _PARQUET)):
+            lease.confirm()
             put = functools.partial(self._store.put, name, data, content_type=kind)
             patiently(put, lease.wait)
             reach(Point.UPLOADING, number)
