@@ -20,7 +20,7 @@ from core.home import make
 from core.ledger import Ledger, connect
 from core.ledger.upgrade import upgrade
 from core.settings import Settings
-from orchestrator import broker, child, mill_file
+from orchestrator import broker, child, mill_file, models
 from orchestrator.broker import PrivateBroker
 from orchestrator.dispatcher import Dispatcher
 from orchestrator.duty import Duty
@@ -67,6 +67,8 @@ class Mill:
         ledger = self._open_ledger(stack)
         if not self._remote_store:
             storage.connect(self.settings).check()
+        if not self.settings.embedded:
+            models.publish(storage.connect(self.settings))
         self._open_broker(stack)
         self._start_duties(stack, ledger)
         self.service = Service(self.settings, alarm=self._workers.alarm)

@@ -118,8 +118,16 @@ def remove(name: str, ledger: "Ledger", store: "Store") -> Model:
     return found
 
 
+def publish(store: "Store") -> None:
+    """Have the bundled weights in the store, for workers of a version that bundles others."""
+    first = weights.bundled()
+    key = weights_key(weights.sha256(first))
+    if store.head(key) is None:
+        store.put_file(key, first)
+
+
 def weights_key(sha256: str) -> str:
-    """Where in the store registered weights lie, and workers look for them."""
+    """Where in the store weights lie, and workers look for those that they lack."""
     return f"models/{sha256}.safetensors"
 
 

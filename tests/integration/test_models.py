@@ -178,6 +178,15 @@ def test_workers_render_with_a_registered_model(tmp_path: Path) -> None:
     assert (tmp_path / "cache" / f"{added.weights}.safetensors").is_file()
 
 
+def test_store_of_a_fleet_has_the_bundled_weights_for_workers_that_bundle_others(
+    fresh_redis: str, tmp_path: Path
+) -> None:
+    at = settings(tmp_path, broker_url=fresh_redis, broker_prefix=f"{tmp_path.name}:")
+    ours = weights.bundled()
+    with Mill(at, workers=0):
+        assert connect(at).get(weights_key(weights.sha256(ours))) == ours.read_bytes()
+
+
 def test_workers_elsewhere_fetch_it_from_s3(s3: Bucket, tmp_path: Path) -> None:
     path = model(tmp_path / "x.safetensors", "forest-32")
     places = {"store_url": s3.settings.store_url, "s3_endpoint": s3.settings.s3_endpoint}
