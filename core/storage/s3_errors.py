@@ -81,6 +81,8 @@ class Place:
             return self._unreachable("its bucket is in another region", "Correct s3_region.")
         if code in _FULL:
             return StoreError(f"store full: {key} could not be written ({code}).")
+        if code == "RequestTimeTooSkewed":
+            return self._unreachable("this machine's clock is not the store's", "Set the clock.")
         if status in (401, 403):
             return self._unreachable(
                 f"the store refused our credentials ({code})",

@@ -8,10 +8,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore import auth
 
 from core.errors import StoreError, UnreachableError
 from core.storage import Store, connect
@@ -94,6 +96,17 @@ def test_unknown_access_key_is_refused(
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "NOBODY")
     assert all("refused our cred" in said for said in refused(connect(s3.settings), tmp_path))
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_clock_that_the_store_does_not_believe_is_named(
+    s3: "Bucket", monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    moment = auth.get_current_datetime  # type: ignore[attr-defined]  # not in the stubs
+    off = timedelta(hours=hours)
+    monkeypatch.setattr(auth, "get_current_datetime", lambda: moment() + off)
+    with pytest.raises(UnreachableError, match="clock"):
+        connect(s3.settings).put("a", b"x")
 
 
 def test_no_credentials_at_all_are_asked_for(
