@@ -1,6 +1,6 @@
 """From a job whose shards are all done to a finished dataset."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import structlog
 
@@ -29,9 +29,12 @@ class Finalizer:
     them is of the moment or of the process.
     """
 
-    def __init__(self, ledger: Ledger, store: Store) -> None:
+    def __init__(
+        self, ledger: Ledger, store: Store, leads: Callable[[], bool] = lambda: True
+    ) -> None:
         self._ledger = ledger
         self._store = store
+        self._leads = leads
         self._tried: dict[str, int] = {}
 
     def step(self) -> float:
@@ -45,7 +48,7 @@ class Finalizer:
         try:
             self._finish(job)
         except SpritemillError as error:
-            if error.retryable:
+            if error.retryable or not self._leads():  # another may have removed what was missing
                 raise
             log.exception("job.not_finished", job=job.id)
             jobs.move(self._ledger, job.id, JobState.FAILED, error=str(error))

@@ -134,7 +134,7 @@ class Mill:
         duties = {
             "dispatch": Dispatcher(ledger, publisher, settings).step,
             "reconcile": Reconciler(ledger, settings).step,
-            "finalize": Finalizer(ledger, storage.connect(settings)).step,
+            "finalize": Finalizer(ledger, storage.connect(settings), lambda: leadership.held).step,
         }
         deciding = [Duty(name, leadership.guard(step)) for name, step in duties.items()]
         for duty in (Duty("lead", leadership.step), *deciding):

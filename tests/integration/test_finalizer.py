@@ -11,7 +11,7 @@ import pytest
 from core.dataset import layout
 from core.dataset.source import StoreSource
 from core.dataset.verify import verify
-from core.errors import StoreError
+from core.errors import NotFoundError, StoreError
 from core.ledger import Ledger, connect, jobs, shards, workers
 from core.ledger.shards import Result
 from core.ledger.states import JobState
@@ -194,6 +194,17 @@ def test_damaged_part_of_the_index_fails_the_job_and_says_which(job: Job) -> Non
     assert job.row.state == JobState.FAILED
     assert "000000" in (job.row.error or "")
     assert job.store.head(layout.dataset_prefix(job.id) + layout.MANIFEST) is None
+
+
+def test_who_slept_past_its_leadership_does_not_fail_a_job_that_another_has_tidied(
+    job: Job,
+) -> None:
+    """Parts that are gone are no fault of the job when somebody else is about to end it."""
+    for part in list(job.store.list(layout.work_prefix(job.id))):
+        job.store.delete(part.key)
+    with pytest.raises(NotFoundError):
+        Finalizer(job.ledger, job.store, leads=lambda: False).step()
+    assert job.row.state == JobState.FINALIZING
 
 
 def test_job_that_cannot_be_finished_now_does_not_hold_up_others(
