@@ -1,8 +1,9 @@
 # Two commands matter: `make demo` makes a dataset, `make test` proves the whole.
 PYTHON ?= python3
 BIN := .venv/bin
+CHAOS_SEED ?= 0
 .DEFAULT_GOAL := help
-.PHONY: help install demo test cluster check clean
+.PHONY: help install demo test chaos cluster check clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +25,10 @@ demo: install ## Make a dataset of 1,200 sprites from examples/quickstart.yaml
 test: .venv/.installed-dev ## Run every test against real Redis, PostgreSQL and Ceph S3
 	deploy/install-test-servers.sh
 	$(BIN)/pytest --numprocesses=2 --dist=loadfile --cov --cov-report=term:skip-covered --durations=10
+
+chaos: .venv/.installed-dev ## Do a fleet every harm there is (docs/chaos.md)
+	deploy/install-test-servers.sh
+	CHAOS_SEED=$(CHAOS_SEED) $(BIN)/pytest tests/chaos -m "" --numprocesses=2 --chaos-report=build/chaos
 
 cluster: .venv/.installed-dev ## Run the example over Redis, PostgreSQL and S3 with two workers
 	deploy/install-test-servers.sh

@@ -1,20 +1,22 @@
-"""A worker or a mill with a fault: `python -m tests.chaos.armed worker|mill PLAN [NUMERICS]`.
+"""A worker or a mill with a fault: `python -m tests.chaos.armed worker|mill PLAN`.
 
-Beyond what it arms, and the class of arithmetic if one is named, it is the ordinary program.
+Beyond that it is the ordinary program, but for what the environment says: TORCH is another version
+of that, which draws other pixels, and WEIGHTS another bundled model's file.
 """
 
 import os
 import signal
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
+
+from botocore import auth
 
 from core import faults
 from core.faults import Point
+from core.settings import load
 from tests.chaos.plan import Fault
-
-_skew = 0.0
-_real_time = time.time
 
 
 def _act(fault: Fault) -> None:
@@ -33,6 +35,13 @@ def _act(fault: Fault) -> None:
             os.kill(os.getppid(), signal.SIGTERM)
         case "raise":
             raise ArithmeticError("a fault of the test")
+        case "clock":
+            now = time.time
+            time.time = lambda: now() + fault.amount
+        case "signing clock":
+            off = timedelta(seconds=fault.amount)
+            moment = auth.get_current_datetime  # type: ignore[attr-defined]  # not in the stubs
+            auth.get_current_datetime = lambda: moment() + off  # type: ignore[attr-defined]
 
 
 def _arm(fault: Fault) -> None:
@@ -44,14 +53,28 @@ def _arm(fault: Fault) -> None:
 
 
 def _worker() -> int:
+    from core import weights
     from workers import __main__ as program
 
+    if version := os.environ.get("TORCH"):
+        _draw_as(version)
+    if path := os.environ.get("WEIGHTS"):
+        weights.bundled = lambda: Path(path)
     return program.main([])
+
+
+def _draw_as(version: str) -> None:
+    """Be a worker with another version of torch, whose pixels differ."""
+    from workers import fake_renderer, numerics
+
+    facts, (_, memory) = {"renderer": "fake", "torch": version}, numerics.probe(load())
+    numerics.probe = lambda settings: (facts, memory)
+    ours = fake_renderer._sprite
+    fake_renderer._sprite = lambda key, size: ours(key + version.encode(), size)
 
 
 def _mill() -> int:
     from core.logs import configure
-    from core.settings import load
     from orchestrator import leadership
     from orchestrator.mill import Mill
 

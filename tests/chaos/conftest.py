@@ -55,7 +55,7 @@ def tell(record_property: Callable[[str, Any], None]) -> Tell:
     """Puts a run into the table, and checks that what it lost is within its bound."""
 
     def told(fault: str, point: str, lost: float | None = None, bound: float | None = None) -> None:
-        record_property("chaos", asdict(Trial(fault, point, True, lost, bound)))
+        record_property("chaos", asdict(Trial(fault, str(point), True, lost, bound)))
         if lost is not None and bound is not None:
             assert lost <= bound, f"{lost:.1f} s were lost"
 
@@ -72,7 +72,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def at(tmp_path: Path, fresh_database: str, fresh_redis: str, s3: Bucket) -> Settings:
+def at(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    fresh_database: str,
+    fresh_redis: str,
+    s3: Bucket,
+) -> Settings:
     """Settings of a fleet whose ledger is empty; a shard takes half a second."""
     upgrade(fresh_database)
     return settings(
@@ -87,6 +93,7 @@ def at(tmp_path: Path, fresh_database: str, fresh_redis: str, s3: Bucket) -> Set
         lease_seconds=LEASE,
         renew_seconds=LEASE / 4,
         workers=0,
+        **getattr(request, "param", {}),
     )
 
 

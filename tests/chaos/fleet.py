@@ -1,11 +1,11 @@
 """A fleet to do harm to: real servers, armed workers and mills, and a judge of what came of it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from redis import Redis
 from sqlalchemy import func, select
@@ -18,16 +18,26 @@ from core.ledger.states import JobState
 from core.settings import Settings
 from orchestrator.service import Service
 from tests.chaos.plan import Action, Fault
-from tests.integration.workers.floor import Hand, until
+from tests.integration.workers import floor
+from tests.integration.workers.floor import Hand
 from tests.integration.yard import request
 
 LEASE = 3.0
-MARGIN = 5.0
+MARGIN = 10.0
 """Seconds beyond a lease: until it is seen that it ran out, and until a slot is free."""
+
+HINT_LOST = 6.0
+"""Seconds until a hint counts as lost that was heard but not taken."""
 
 SHARDS = 6
 _SHARD = 64
-_PATIENCE = 60.0
+_PATIENCE = 120.0
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], T], what: str) -> T:
+    """The first truth that the condition gives, on however busy a machine."""
+    return floor.until(condition, what, _PATIENCE)
 
 
 def asked() -> str:
@@ -53,20 +63,21 @@ class Fleet:
         made.write(self._plan(made))
         return made
 
-    def worker(self, fault: Fault | None = None, **changed: Any) -> Hand:
-        """Start a worker, armed with a fault if one is given, and wait until it is ready."""
+    def worker(
+        self,
+        fault: Fault | None = None,
+        environment: Mapping[str, str] | None = None,
+        **changed: Any,
+    ) -> Hand:
+        """Start a worker, armed with a fault if one is given."""
         program = ("tests.chaos.armed", "worker", str(self._plan(fault))) if fault else ("workers",)
-        hand = self._start(program, **changed)
-        until(lambda: hand.events("worker.ready"), "the worker is ready")
-        return hand
+        return self._start(program, environment or {}, replace(self.settings, **changed))
 
-    def mill(self, fault: Fault, **changed: Any) -> Hand:
-        """Start an orchestrator in a process of its own, armed, and wait until it is up."""
+    def mill(self, fault: Fault) -> Hand:
+        """Start an armed orchestrator in a process of its own; it leads for a lease at a time."""
         home = self.folder / f"mill-{len(self.hands)}"
         program = ("tests.chaos.armed", "mill", str(self._plan(fault)))
-        hand = self._start(program, home=home, **changed)
-        until(lambda: hand.events("mill.up"), "the mill is up")
-        return hand
+        return self._start(program, {}, replace(self.settings, home=home))
 
     def submit(self) -> str:
         return self.service.submit(asked()).job.id
@@ -74,6 +85,17 @@ class Fleet:
     def close(self) -> None:
         for hand in self.hands:
             hand.end()
+
+    def stopped(self, fault: Fault) -> Hand:
+        """The process with a fault that stopped it or its child, once that has happened."""
+        until(lambda: fault.fired, f"{fault.action} at {fault.point}")
+        return next(hand for hand in self.hands if fault.process in hand.pids())
+
+    def failures(self) -> int:
+        """How many failures of shards were counted."""
+        counted = select(func.coalesce(func.sum(schema.shards.c.failures), 0))
+        with self.service.ledger.read() as connection:
+            return int(connection.execute(counted).scalar_one())
 
     def claimed_after(self, fault: Fault) -> float:
         """Seconds from the fault to the next claim of the shard that it hit; 0 without one."""
@@ -89,16 +111,18 @@ class Fleet:
     def _plan(self, fault: Fault) -> Path:
         return self.folder / fault.mark.name.replace("fired", "plan")
 
-    def _start(self, program: Sequence[str], **changed: Any) -> Hand:
+    def _start(
+        self, program: Sequence[str], environment: Mapping[str, str], settings: Settings
+    ) -> Hand:
         log = self.folder / f"process-{len(self.hands)}.log"
-        hand = Hand(replace(self.settings, **changed), log, program)
+        hand = Hand(settings, log, program, **environment)
         self.hands.append(hand)
         return hand
 
 
 def judge(fleet: Fleet, job: str, undisturbed: str) -> None:
     """Wait for a job's end, and prove that nothing was lost, done twice or left behind."""
-    until(lambda: fleet.service.job(job).state not in _LIVE, "the job ended by itself", _PATIENCE)
+    until(lambda: fleet.service.job(job).state not in _LIVE, "the job ended by itself")
     _judge_job(fleet, job, undisturbed)
     _judge_rows(fleet, job)
     _judge_store(fleet, job)

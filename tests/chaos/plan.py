@@ -2,13 +2,16 @@
 
 import json
 import os
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Self
 
 from core.faults import Point
 
-Action = Literal["kill", "kill worker", "stop", "stop worker", "terminate", "raise", "clock"]
+Action = Literal[
+    "kill", "kill worker", "stop", "stop worker", "terminate", "raise", "clock", "signing clock"
+]
 """What happens to the process that gets there first; `worker` is its parent and itself."""
 
 
@@ -29,12 +32,13 @@ class Fault:
     @property
     def fired(self) -> float | None:
         """When it happened, in epoch seconds; None until it has."""
-        return self.mark.stat().st_mtime if self.mark.exists() else None
+        told = self.mark.read_text().split() if self.mark.exists() else []
+        return float(told[1]) if told else None
 
     @property
     def process(self) -> int:
         """The process that it happened to."""
-        return int(self.mark.read_text())
+        return int(self.mark.read_text().split()[0])
 
     def here(self, point: Point, what: int | str) -> bool:
         """Whether it is to happen now, to this process."""
@@ -44,7 +48,7 @@ class Fault:
             file = os.open(self.mark, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except FileExistsError:
             return False
-        os.write(file, str(os.getpid()).encode())
+        os.write(file, f"{os.getpid()} {time.time()}".encode())
         os.close(file)
         return True
 

@@ -97,6 +97,12 @@ class Hand:
     def children(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def pids(self) -> set[int]:
+        """Of it and its children; none once it has ended."""
+        if self.process.poll() is not None:
+            return set()
+        return {self.process.pid, *(child.pid for child in self.children())}
+
     def signal(self, number: signal.Signals) -> None:
         """To the parent and all its children."""
         for process in [*self.children(), psutil.Process(self.process.pid)]:
