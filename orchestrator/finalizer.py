@@ -8,7 +8,7 @@ from core.dataset.assembly import Finished, assemble, clean
 from core.dataset.manifest import Manifest
 from core.errors import SpritemillError
 from core.faults import Point, reach
-from core.ledger import Ledger, events, jobs, shards, workers
+from core.ledger import Ledger, delays, events, jobs, shards, workers
 from core.ledger.jobs import Job
 from core.ledger.shards import DoneShard
 from core.ledger.states import JobState
@@ -48,6 +48,8 @@ class Finalizer:
         try:
             self._finish(job)
         except SpritemillError as error:
+            if error.retryable:
+                delays.tell(self._ledger, job.id, error.message)
             if error.retryable or not self._leads():  # another may have removed what was missing
                 raise
             log.exception("job.not_finished", job=job.id)

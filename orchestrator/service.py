@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from core import home
 from core import ledger as ledgers
-from core.errors import ConflictError, NotFoundError, UsageError
+from core.errors import ConflictError, NotFoundError, UnreachableError, UsageError
 from core.ledger.states import TERMINAL, JobState
 from core.settings import Settings
-from orchestrator import datasets, disk, fleet, progress
+from orchestrator import datasets, fleet, progress
 from orchestrator.datasets import Datasets
+from orchestrator.lack import NO_DATABASE, lack
 from orchestrator.progress import JobStatus, Speed
 
 if TYPE_CHECKING:
@@ -132,13 +133,17 @@ class Service:
     ) -> JobStatus:
         """Wait until a job is over, however it ends, or until `stop` is set.
 
-        Raises SpritemillError when the mill can make nothing any more.
+        A ledger that goes away meanwhile is waited for, and named by `waits_for`. Raises
+        SpritemillError when the mill can make nothing any more.
         """
         stop = stop or Flag()
-        job, speed = self.job(name).id, Speed()
+        found, speed = self.status(name), Speed()
         while True:
-            found = self._status(ledgers.jobs.get(self.ledger, job))
-            found = found.at(speed.tell(time.monotonic(), found.samples) or found.rate)
+            try:
+                found = self._status(ledgers.jobs.get(self.ledger, found.job.id))
+                found = found.at(speed.tell(time.monotonic(), found.samples) or found.rate)
+            except UnreachableError:
+                found = replace(found, rate=None, eta=None, waits_for=NO_DATABASE)
             if on_update:
                 on_update(found)
             if self._alarm:
@@ -332,23 +337,8 @@ class Service:
     def _status(self, job: "Job") -> JobStatus:
         flying = ledgers.shards.progress(self.ledger, job.id)
         live = ledgers.workers.live(self.ledger, fleet.silent_after(self.settings))
-        lack = "" if job.state in (*TERMINAL, JobState.PAUSED) else self._lack(job, live)
-        return progress.status(job, flying, len(live), datasets.place(job, self.settings), lack)
-
-    def _lack(self, job: "Job", live: "Sequence[Worker]") -> str:
-        from orchestrator import mill_file
-
-        if self.settings.embedded and mill_file.find(self.settings.home) is None:
-            return "a mill: `spritemill up`"
-        if folder := disk.full(self.settings):
-            return f"space on the disk of {folder}"
-        if job.state == JobState.FINALIZING:
-            return ""
-        if not live:
-            return "a worker"
-        short = ledgers.bars.too_little(self.ledger, job.id)
-        larger = fleet.larger(job, live, short) if short is not None else ""
-        return larger or fleet.missing(self.ledger, job, live)
+        lacks = lack(self.ledger, self.settings, job, live, flying.leased)
+        return progress.status(job, flying, len(live), datasets.place(job, self.settings), lacks)
 
     def _move(self, name: str, to: JobState, only_from: JobState | None = None) -> "Job":
         job = self.job(name)

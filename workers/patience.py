@@ -15,8 +15,15 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
-def patiently(action: Callable[[], T], wait: Callable[[float], None]) -> T:
-    """Do it; on errors that trying again may mend, `wait` (about 16 s in all) and do it again."""
+def patiently(
+    action: Callable[[], T],
+    wait: Callable[[float], None],
+    tell: Callable[[SpritemillError], None] | None = None,
+) -> T:
+    """Do it; on errors that trying again may mend, `wait` (about 16 s in all) and do it again.
+
+    `tell` hears of the second error: the first may be over in a moment.
+    """
     for attempt in range(_TRIES - 1):
         try:
             return action()
@@ -24,6 +31,8 @@ def patiently(action: Callable[[], T], wait: Callable[[float], None]) -> T:
             if not error.retryable:
                 raise
             log.warning("server.failed", error=error.message, attempt=attempt + 1)
+            if tell and attempt == 1:
+                tell(error)
         wait(backoff(attempt, _FIRST_WAIT))
     return action()
 

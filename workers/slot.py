@@ -11,9 +11,9 @@ from core import ledger as ledgers
 from core import storage
 from core.dataset import layout
 from core.dataset.shard import Packed
-from core.errors import ConflictError, SpritemillError
+from core.errors import ConflictError, SpritemillError, UnreachableError
 from core.faults import Point, reach
-from core.ledger import jobs, shards
+from core.ledger import delays, jobs, shards
 from core.ledger.refusals import Drift, Refusals
 from core.ledger.shards import Claim, Result
 from core.ledger.states import ShardState
@@ -106,7 +106,7 @@ class Slot:
         packed = self._packed(plan, shard, renderer, claim, lease)
         seconds = time.monotonic() - started
         reach(Point.RENDERED, claim.shard)
-        result = self._upload(claim.job, shard.number, packed, seconds, lease)
+        result = self._upload(claim, packed, seconds, lease)
         if plan.request.quality is not None:
             result = replace(result, refusals=_refusals(packed, plan.request.quality.drift))
         reach(Point.UPLOADED, claim.shard)
@@ -129,19 +129,17 @@ class Slot:
 
         return render_alone(plan, shard, renderer, lease, claim.given_up, trying, give_up)
 
-    def _upload(
-        self, job: str, number: int, packed: Packed, seconds: float, lease: Lease
-    ) -> Result:
+    def _upload(self, claim: Claim, packed: Packed, seconds: float, lease: Lease) -> Result:
         """Put both files under names that hold their hashes; the store proves them whole."""
         tar_sha256 = hashlib.sha256(packed.tar).hexdigest()
         part_sha256 = hashlib.sha256(packed.part).hexdigest()
-        key = layout.shard_key(job, number, tar_sha256)
-        part_key = layout.part_key(job, number, part_sha256)
+        key = layout.shard_key(claim.job, claim.shard, tar_sha256)
+        part_key = layout.part_key(claim.job, claim.shard, part_sha256)
         for name, data, kind in ((key, packed.tar, _TAR), (part_key, packed.part, _PARQUET)):
             lease.confirm()
             put = functools.partial(self._store.put, name, data, content_type=kind)
-            patiently(put, lease.wait)
-            reach(Point.UPLOADING, number)
+            patiently(put, lease.wait, functools.partial(self._delayed, claim))
+            reach(Point.UPLOADING, claim.shard)
         return Result(
             key=key,
             sha256=tar_sha256,
@@ -152,6 +150,13 @@ class Slot:
             samples_digest=packed.digest,
             seconds=seconds,
         )
+
+    def _delayed(self, claim: Claim, error: SpritemillError) -> None:
+        """Tell what a shard waits for, to those who watch; the shard needs nobody to hear it."""
+        try:
+            delays.tell(self._ledger, claim.job, error.message, claim)
+        except UnreachableError as silent:
+            log.warning("delay.untold", job=claim.job, error=silent.message)
 
     def _release(self, claim: Claim) -> None:
         patiently(lambda: shards.release(self._ledger, claim), time.sleep)

@@ -62,8 +62,8 @@ def follow(
                 status.samples,
                 status.job.total_samples,
                 state=_doing(status),
-                rate=status.rate,
-                eta=status.eta,
+                rate=None if status.waits_for else status.rate,
+                eta=None if status.waits_for else status.eta,
             )
             now = document(status)
             if lines and console.json and now != said:

@@ -27,6 +27,14 @@ def test_server_that_comes_back_is_asked_again_after_longer_waits() -> None:
     assert waits == sorted(waits)
 
 
+@pytest.mark.parametrize(("failures", "told"), [(1, []), (2, ["down"]), (5, ["down"])])
+def test_trouble_that_is_over_in_a_moment_is_not_told(failures: int, told: list[str]) -> None:
+    heard: list[str] = []
+    server = Server(failures, UnreachableError("down"))
+    patiently(server.ask, lambda _: None, lambda error: heard.append(error.message))
+    assert heard == told
+
+
 def test_server_that_stays_away_is_given_up() -> None:
     waits: list[float] = []
     with pytest.raises(UnreachableError, match="down"):
