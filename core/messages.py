@@ -41,6 +41,8 @@ def celery_options(settings: Settings, broker_url: str) -> dict[str, Any]:
             "health_check_interval": 15,
         },
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # or workers end after three quarters of an hour
+        "broker_channel_error_retry": True,  # or when the broker is out of memory
         "task_serializer": "json",
         "accept_content": ["json"],
         "task_ignore_result": True,
