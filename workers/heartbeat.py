@@ -4,6 +4,7 @@ import math
 import os
 import threading
 import time
+from collections.abc import Callable
 
 import structlog
 from celery.worker import state as celery_state
@@ -35,6 +36,7 @@ class Heartbeat:
         self._numerics = identity.numerics
         self._settings = settings
         self._notice = notice
+        self._connected: Callable[[], bool] = lambda: True
         self._heard = 0
         self._deaf_at = math.inf
         self._using_ledger = threading.Lock()
@@ -42,7 +44,9 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         os.register_at_fork(before=self._before_fork, after_in_parent=self._using_ledger.release)
 
-    def start(self) -> None:
+    def start(self, connected: Callable[[], bool]) -> None:
+        """Begin; `connected` tells whether the broker is there to be heard."""
+        self._connected = connected
         self._thread.start()
 
     def stop(self) -> None:
@@ -98,11 +102,11 @@ class Heartbeat:
             self._notice.give(math.inf if order is Order.DRAIN else self._settings.grace_seconds)
 
     def _listen(self) -> None:
-        """End a worker that hears nothing for two leases although messages wait for it."""
+        """End a worker that is connected, and for two leases hears nothing of what waits for it."""
         heard = celery_state.all_total_count[0]
         idle = heard == self._heard and not celery_state.active_requests
         self._heard = heard
-        if not idle or not shards.queued(self._ledger, self._numerics):
+        if not idle or not self._connected() or not shards.queued(self._ledger, self._numerics):
             self._deaf_at = math.inf
         elif self._deaf_at == math.inf:
             self._deaf_at = time.monotonic() + 2 * self._settings.lease_seconds

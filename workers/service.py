@@ -24,8 +24,8 @@ def run(worker: str | None = None) -> int:
     heartbeat = Heartbeat(ledger, app.identity, settings, app.notice)
     rows.register(ledger, app.identity.row(settings.slots))
 
-    def ready(**_: Any) -> None:
-        heartbeat.start()
+    def ready(sender: Any, **_: Any) -> None:
+        heartbeat.start(lambda: bool(sender.connection and sender.connection.connected))
         log.info("worker.ready", worker=app.identity.worker, numerics=app.identity.numerics)
 
     def stopping(**_: Any) -> None:

@@ -74,6 +74,22 @@ def test_ledger_that_restarts_under_a_running_shard(
         floor.close()
 
 
+def test_worker_does_not_take_a_broker_that_is_away_for_deafness(
+    settings: Settings, own_redis: Redis
+) -> None:
+    upgrade(settings.ledger_url)
+    floor = Floor(replace(settings, broker_url=own_redis.url))
+    try:
+        job = floor.job(samples=32, shard_samples=32)
+        hand = floor.worker(lease_seconds=1.0)
+        own_redis.stop()
+        shards.hint(floor.ledger, job.id, 1, stale_after=0.0)
+        until(lambda: "in 6.00 seconds" in hand.said(), "it tried for longer than two leases")
+        assert hand.process.poll() is None
+    finally:
+        floor.close()
+
+
 def test_worker_that_hears_nothing_although_hints_wait_ends_itself(floor: Floor) -> None:
     job = floor.job(samples=32, shard_samples=32)
     hand = floor.worker(lease_seconds=1.0)
