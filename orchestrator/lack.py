@@ -35,9 +35,10 @@ def lack(
     if not live:
         return "a worker"
     short = ledgers.bars.too_little(ledger, job.id)
-    other = short is not None and fleet.larger(job, live, short)
-    other = other or fleet.missing(ledger, job, live)
-    return other or ("" if leased or _broker_answers(settings) else _NO_BROKER)
+    larger = fleet.larger(job, live, short) if short is not None else ""
+    if other := larger or fleet.missing(ledger, job, live):
+        return other
+    return "" if leased or _broker_answers(settings) else _NO_BROKER
 
 
 def _no_mill(settings: Settings) -> bool:

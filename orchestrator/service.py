@@ -143,7 +143,7 @@ class Service:
                 found = self._status(ledgers.jobs.get(self.ledger, found.job.id))
                 found = found.at(speed.tell(time.monotonic(), found.samples) or found.rate)
             except UnreachableError:
-                found = replace(found, rate=None, eta=None, waits_for=NO_DATABASE)
+                found = replace(found, rate=None, eta=None, eta_range=None, waits_for=NO_DATABASE)
             if on_update:
                 on_update(found)
             if self._alarm:
