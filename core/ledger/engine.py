@@ -29,7 +29,7 @@ from core.settings import hide_password
 _UPGRADE = "Run `spritemill db upgrade`."
 _KINDS = "It must begin with postgresql+psycopg:// or sqlite:///."
 _BUSY_SECONDS = 30
-_FRESH_SECONDS = 1.0
+_FRESH_SECONDS = 0.1  # no server goes and comes back within that
 _POSTGRESQL = {
     "connect_timeout": 5,
     "options": "-c idle_in_transaction_session_timeout=30s -c statement_timeout=60s",

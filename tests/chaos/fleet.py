@@ -31,6 +31,7 @@ HINT_LOST = 6.0
 
 SHARDS = 6
 _SHARD = 64
+_IN_TRANSACTION = (Point.CLAIMING, Point.COMMITTING)
 _PATIENCE = 120.0
 T = TypeVar("T")
 
@@ -57,7 +58,10 @@ class Fleet:
     def fault(
         self, point: Point, action: Action, what: int | str | None = None, **more: Any
     ) -> Fault:
-        """A fault for the processes of this fleet."""
+        """A fault for the processes of this fleet. Inside a transaction it hits whichever shard
+        comes there: a job's first claim and last commit do, all others are one statement.
+        """
+        what = None if point in _IN_TRANSACTION else what
         mark = self.folder / f"fired-{len(list(self.folder.glob('plan-*')))}"
         made = Fault(point, action, mark, what, **more)
         made.write(self._plan(made))
@@ -104,7 +108,7 @@ class Fleet:
             datetime.fromisoformat(event["timestamp"]).timestamp() - fault.fired
             for hand in self.hands
             for event in hand.events("shard.claimed")
-            if event["shard"] == fault.what
+            if str(event["shard"]) == fault.hit
         ]
         return min((moment for moment in moments if moment > 0), default=0.0)
 

@@ -40,6 +40,11 @@ class Fault:
         """The process that it happened to."""
         return int(self.mark.read_text().split()[0])
 
+    @property
+    def hit(self) -> str:
+        """What was at the point: a shard's number, a file's name or a job."""
+        return self.mark.read_text().split()[2]
+
     def here(self, point: Point, what: int | str) -> bool:
         """Whether it is to happen now, to this process."""
         if point != self.point or self.what not in (None, what):
@@ -48,7 +53,7 @@ class Fault:
             file = os.open(self.mark, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except FileExistsError:
             return False
-        os.write(file, f"{os.getpid()} {time.time()}".encode())
+        os.write(file, f"{os.getpid()} {time.time()} {what}".encode())
         os.close(file)
         return True
 

@@ -109,7 +109,7 @@ def two_mills(fleet: Fleet, point: Point, action: Action, what: int | str | None
     fault = fleet.fault(point, action, what)
     fleet.mill(fault)
     fleet.mill(fault)
-    fleet.worker()
+    fleet.worker(lease_seconds=90.0)  # deaf for two short leases, it would end, to be started anew
     return fault
 
 

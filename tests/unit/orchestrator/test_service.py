@@ -160,14 +160,14 @@ def fleet(settings: Settings) -> Iterator[Service]:
         yield service
 
 
-def test_status_and_doctor_name_the_worker_that_a_job_waits_for(fleet: Service) -> None:
+def test_status_and_doctor_name_what_a_job_waits_for(fleet: Service) -> None:
     job = fleet.submit(REQUEST).job.id
     assert fleet.status(job).waits_for == "a worker"
     old, other = {"renderer": 1, "torch": "2.12"}, {"renderer": RENDERER_VERSION + 1}
     register(fleet, "w1", other)
     assert fleet.status(job).waits_for.startswith("a worker of this version")
     register(fleet, "w2", old)
-    assert fleet.status(job).waits_for == ""
+    assert fleet.status(job).waits_for == "the broker, which does not answer"
     shards.plan_rows(fleet.ledger, job, 0, [50, 50])
     assert shards.claim(fleet.ledger, RenderHint(job, 0, 0), "w2", numerics.name(old), 60.0)
     assert fleet.status(job).waits_for == ""
