@@ -36,7 +36,8 @@ class FakeRenderer:
         due = time.monotonic()
         for _ in range(_STEPS):
             due += pause
-            time.sleep(max(0.0, due - time.monotonic()))
+            if (left := due - time.monotonic()) > 0:
+                time.sleep(left)
             on_step()
         return np.stack([_sprite(key, self._size) for key in keys])
 
