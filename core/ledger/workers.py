@@ -102,7 +102,7 @@ def register(ledger: Ledger, new: NewWorker) -> None:
 def beat(ledger: Ledger, worker: str, state: WorkerState) -> Order:
     """Say that a worker lives, and hear its order. Raises NotFoundError when it is unknown."""
     beating = update(_workers).where(_workers.c.id == worker).returning(_workers.c.order)
-    with ledger.write() as connection:
+    with ledger.single() as connection:
         told = connection.execute(beating.values(state=state, heartbeat_at=now())).scalar()
     if told is None:
         raise NotFoundError(f"worker {worker}: the ledger knows none.", remedy="Start it anew.")
