@@ -174,8 +174,11 @@ def _postgresql(url: URL) -> Engine:
     event.listen(engine, "checkin", _used)
 
     def check(connection: Any, record: Any, _proxy: Any) -> None:
-        """Ask a connection that was idle whether it still stands: one in use just now is not."""
-        if time.monotonic() - record.info.get("used", 0.0) > _FRESH_SECONDS:
+        """Ask a connection that was idle whether it still stands: one in use just now is not, nor
+        a new one, which takes the place of one that fell. The pool replaces one only once.
+        """
+        used = record.info.get("used")
+        if used is not None and time.monotonic() - used > _FRESH_SECONDS:
             _ping(engine, connection)
 
     event.listen(engine, "checkout", check)
