@@ -106,7 +106,7 @@ class Slot:
         packed = self._packed(plan, shard, renderer, claim, lease)
         seconds = time.monotonic() - started
         reach(Point.RENDERED, claim.shard)
-        result = self._upload(claim, packed, seconds, lease)
+        result = self._upload(claim, shard.number, packed, seconds, lease)
         if plan.request.quality is not None:
             result = replace(result, refusals=_refusals(packed, plan.request.quality.drift))
         reach(Point.UPLOADED, claim.shard)
@@ -129,12 +129,17 @@ class Slot:
 
         return render_alone(plan, shard, renderer, lease, claim.given_up, trying, give_up)
 
-    def _upload(self, claim: Claim, packed: Packed, seconds: float, lease: Lease) -> Result:
-        """Put both files under names that hold their hashes; the store proves them whole."""
+    def _upload(
+        self, claim: Claim, number: int, packed: Packed, seconds: float, lease: Lease
+    ) -> Result:
+        """Put both files under names that hold their hashes; the store proves them whole.
+
+        `number` is the shard's in the dataset, where a parent's shards come first.
+        """
         tar_sha256 = hashlib.sha256(packed.tar).hexdigest()
         part_sha256 = hashlib.sha256(packed.part).hexdigest()
-        key = layout.shard_key(claim.job, claim.shard, tar_sha256)
-        part_key = layout.part_key(claim.job, claim.shard, part_sha256)
+        key = layout.shard_key(claim.job, number, tar_sha256)
+        part_key = layout.part_key(claim.job, number, part_sha256)
         for name, data, kind in ((key, packed.tar, _TAR), (part_key, packed.part, _PARQUET)):
             lease.confirm()
             put = functools.partial(self._store.put, name, data, content_type=kind)
