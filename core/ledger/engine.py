@@ -67,7 +67,7 @@ class Ledger:
 
     @contextmanager
     def single(self) -> Iterator[Connection]:
-        """A transaction of one statement that writes: PostgreSQL needs no round trips around it.
+        """`write` for what is one statement on PostgreSQL, which needs no round trips around it.
 
         Raises UnreachableError, as `write` does.
         """

@@ -58,29 +58,18 @@ def test_shard_of_a_killed_worker_is_made_by_another(
 
 
 @pytest.mark.chaos
+@pytest.mark.parametrize(("action", "who"), [("stop", "a child"), ("stop worker", "a worker")])
 @pytest.mark.parametrize(
     "point", [Point.CLAIMED, Point.RENDERING, Point.RENDERED, Point.UPLOADING, Point.UPLOADED]
 )
 def test_zombie_that_comes_back_is_fenced_off(
-    led: Fleet, undisturbed: str, victim: int, tell: Tell, point: Point
+    led: Fleet, undisturbed: str, victim: int, tell: Tell, point: Point, action: Action, who: str
 ) -> None:
-    zombie, lost = sleep_past_the_lease(led, victim, point, "stop")
+    zombie, lost = sleep_past_the_lease(led, victim, point, action)
     zombie.signal(signal.SIGCONT)
     judge(led, job_of(led).id, undisturbed)
     until(lambda: fenced(zombie), "fenced")
-    tell("SIGSTOP past the lease, of a child", point, lost, bound(point))
-
-
-@pytest.mark.chaos
-@pytest.mark.parametrize("point", [Point.CLAIMED, Point.RENDERING, Point.UPLOADED])
-def test_whole_worker_that_comes_back_is_fenced_off(
-    led: Fleet, undisturbed: str, victim: int, tell: Tell, point: Point
-) -> None:
-    zombie, lost = sleep_past_the_lease(led, victim, point, "stop worker")
-    zombie.signal(signal.SIGCONT)
-    judge(led, job_of(led).id, undisturbed)
-    until(lambda: fenced(zombie), "fenced")
-    tell("SIGSTOP past the lease, of a worker", point, lost, bound(point))
+    tell(f"SIGSTOP past the lease, of {who}", point, lost, bound(point))
 
 
 @pytest.mark.parametrize(
