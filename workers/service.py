@@ -25,7 +25,7 @@ def run(worker: str | None = None) -> int:
     rows.register(ledger, app.identity.row(settings.slots))
 
     def ready(sender: Any, **_: Any) -> None:
-        heartbeat.start(lambda: bool(sender.connection and sender.connection.connected))
+        heartbeat.start(lambda: getattr(sender.connection, "connected", False))
         log.info("worker.ready", worker=app.identity.worker, numerics=app.identity.numerics)
 
     def stopping(**_: Any) -> None:

@@ -21,10 +21,12 @@ def render(job: str, shard: int, attempt: int) -> None:
     try:
         _slot().take(RenderHint(job, shard, attempt))
     except SpritemillError as error:
+        # not raised: with its traceback it would go to the parent as more bytes than one write
+        # takes, and a parent that stops when it has read the first of them loses the rest
+        told = log.bind(job=job, shard=shard, error=error.message, remedy=error.remedy)
+        told.warning("hint.left")
         if not error.retryable:  # no hint can be taken up here, so others must hear them
             app.notice.give(app.settings.grace_seconds)
-            raise
-        log.warning("hint.left", job=job, shard=shard, error=error.message)
 
 
 def _slot() -> "Slot":

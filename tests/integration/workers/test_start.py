@@ -61,7 +61,7 @@ def test_worker_whose_ledger_was_upgraded_under_it_leaves_its_hints_to_others(fl
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     job = floor.job(samples=2, shard_samples=2)
     floor.send(job)
-    assert hand.process.wait(30) == 0
+    assert hand.process.wait(30) == 0, hand.said()
     assert "Install the newer Spritemill here too" in hand.said()
     assert floor.now(job).shards_leased == 0
 
