@@ -94,8 +94,11 @@ class Hand:
     def said(self) -> str:
         return self._log.read_text()
 
+    def parent(self) -> psutil.Process:
+        return psutil.Process(self.process.pid)
+
     def children(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
+        return self.parent().children(recursive=True)
 
     def pids(self) -> set[int]:
         """Of it and its children; none once it has ended."""
@@ -105,7 +108,7 @@ class Hand:
 
     def signal(self, number: signal.Signals) -> None:
         """To the parent and all its children."""
-        for process in [*self.children(), psutil.Process(self.process.pid)]:
+        for process in [*self.children(), self.parent()]:
             process.send_signal(number)
 
     def end(self) -> None:
@@ -141,6 +144,12 @@ class Floor:
         at = replace(self.settings, **changed)
         told = json.dumps(dict(faults))
         return self._start(Hand(at, self._log(), (_FAULTY,), FAULTS=told))
+
+    def freeze(self, *processes: psutil.Process) -> None:
+        """Stop them outside of a transaction: on SQLite one stopped within would shut out all."""
+        with self.ledger.write():
+            for process in processes:
+                process.suspend()
 
     def _log(self) -> Path:
         return self.settings.home / f"worker-{len(self._hands)}.log"

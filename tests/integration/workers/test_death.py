@@ -2,8 +2,6 @@
 
 import signal
 
-import psutil
-
 from core.ledger import shards, workers
 from core.ledger.states import JobState
 from tests.integration.workers.floor import Floor, Hand, until
@@ -54,7 +52,7 @@ def test_worker_that_slept_past_its_lease_commits_nothing(floor: Floor) -> None:
     sleeper = floor.worker(fake_rate=SLOW)
     floor.send(job)
     rendering(sleeper)
-    sleeper.signal(signal.SIGSTOP)
+    floor.freeze(*sleeper.children(), sleeper.parent())
     expire(floor)
     other = floor.worker()
     floor.send(job)
@@ -85,5 +83,5 @@ def test_frozen_parent_is_not_believed_dead_by_its_child(floor: Floor) -> None:
     hand = floor.worker(fake_rate=SLOW)
     floor.send(job)
     rendering(hand)
-    psutil.Process(hand.process.pid).suspend()
+    floor.freeze(hand.parent())
     until(lambda: floor.now(job).state is JobState.FINALIZING, "finalizing")

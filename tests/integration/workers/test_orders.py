@@ -50,8 +50,7 @@ def test_group_that_is_terminated_hands_back_like_its_worker(floor: Floor) -> No
 def test_frozen_child_does_not_hold_up_the_stop_nor_cost_its_shard(floor: Floor) -> None:
     job, hand = rendering(floor, samples=1000 * TILE, grace_seconds=0.5)
     children = hand.children()
-    for child in children:
-        child.suspend()
+    floor.freeze(*children)
     hand.process.send_signal(signal.SIGTERM)
     assert hand.process.wait(30) == 75
     until(lambda: not any(child.is_running() for child in children), "the children are dead")
