@@ -1,5 +1,7 @@
 """The ledger alone: claims and commits of one job, and what each step of a shard's way costs."""
 
+import multiprocessing
+import time
 from collections.abc import Iterator
 
 from sqlalchemy import text
@@ -16,17 +18,18 @@ from benchmarks.scale.ground import (
     postgres,
     result,
 )
-from core.ledger import Ledger, shards
+from core.ledger import Ledger, connect, shards
 from core.ledger.shards import Claim
 from core.messages import RenderHint
 
 _WARM = 100
 _TOGETHER = 32
+_CALLERS = 4
 
 
 def measure(count: int = 2000) -> Iterator[Figure]:
-    """Claim and commit `count` shards of one job, one after the other by one process."""
-    with postgres() as server, ledger_on(server) as (_, ledger):
+    """Claim and commit `count` shards of one job: by one process, then by several at once."""
+    with postgres() as server, ledger_on(server) as (url, ledger):
         add_worker(ledger, "w1")
         _warm(ledger)
         job = add_job(ledger, count)
@@ -51,7 +54,9 @@ def measure(count: int = 2000) -> Iterator[Figure]:
             for step in range(_WARM):
                 shards.renew(ledger, one, LEASE, step, 1.0)
         both = claiming.wall + committing.wall
-        yield Figure("claim + commit of one job", count / both, "shards/s", "500")
+        yield Figure("claim + commit of one job, by one caller", count / both, "shards/s")
+        rate = _at_once(ledger, url, count)
+        yield Figure(f"the same, by {_CALLERS} callers at once", rate, "shards/s", "500")
         both = claiming.own + committing.own
         yield Figure("claim + commit, processor time of the caller", both / count * 1e3, "ms")
         for name, meter, times in (
@@ -66,6 +71,30 @@ def measure(count: int = 2000) -> Iterator[Figure]:
             yield Figure(f"{name}: processor time of the server", meter.other / times * 1e3, "ms")
         yield Figure("log (WAL) of a claim and a commit", wal, "bytes")
         yield from _sizes(ledger, count)
+
+
+def _at_once(ledger: Ledger, url: str, count: int) -> float:
+    """Shards a second of one job, as the workers of a fleet take them: each in its own process."""
+    job = add_job(ledger, count + _CALLERS)
+    plan_all(ledger, job)
+    shards.commit(ledger, held := _claim(ledger, job.id, 0), result(held))
+    asked = [(url, job.id, range(1 + part, 1 + count, _CALLERS)) for part in range(_CALLERS)]
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(_CALLERS, initializer=spawn.Barrier(_CALLERS).wait) as pool:
+        spans = pool.starmap(_take, asked, chunksize=1)
+    return count / (max(end for _, end in spans) - min(begin for begin, _ in spans))
+
+
+def _take(url: str, job: str, numbers: range) -> tuple[float, float]:
+    """Claim and commit these shards; when it began and ended."""
+    ledger = connect(url)
+    begun = time.time()
+    for number in numbers:
+        claim = _claim(ledger, job, number)
+        assert shards.commit(ledger, claim, result(claim))
+    ended = time.time()
+    ledger.close()
+    return begun, ended
 
 
 def _claim(ledger: Ledger, job: str, number: int) -> Claim:
