@@ -1,8 +1,10 @@
 """The training sprite that is nearest to a sprite, found by a coarse print of its pixels."""
 
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +37,27 @@ class Neighbours:
         """How far the nearest training sprite is from each of images [N, H, W, 4], and its place.
 
         The distance is the root mean square over the print's pixels and channels, in 1/255; of a
-        sprite and its mirror image the nearer counts. Raises UsageError for a size that prints
-        cannot divide.
+        sprite and its mirror image the nearer counts. One without a clear pixel is compared with
+        sprites on black. Raises UsageError for a size that prints cannot divide.
         """
+        least = np.zeros(len(images), dtype=np.float32)
+        where = np.zeros(len(images), dtype=np.int64)
+        opaque = (images[..., 3] == 255).all(axis=(1, 2))
+        if not opaque.all():
+            least[~opaque], where[~opaque] = self._nearest(images[~opaque])
+        if opaque.any():
+            least[opaque], where[opaque] = self._on_black._nearest(images[opaque])
+        return least, where
+
+    @functools.cached_property
+    def _on_black(self) -> Self:
+        if (self.prints[..., 3] == 255).all():
+            return self
+        ground = self.prints.copy()
+        ground[..., 3] = 255  # a premultiplied colour is the colour on black
+        return type(self)(ground, self.names, self.classes)
+
+    def _nearest(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         straight = prints(images, self.prints.shape[1]).astype(np.float32)
         least = np.full(len(images), np.inf)
         where = np.zeros(len(images), dtype=np.int64)

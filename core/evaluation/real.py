@@ -5,16 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from core.evaluation.encoder import SIZE
 from core.evaluation.neighbours import Neighbours, prints
 from core.evaluation.options import RecipeName
+from core.sprites.alpha import to_rgba
 from core.training import sources
 from core.training.dataset import TABLE, read
 from core.training.examples import Examples
 from core.training.fitting import load
+from core.training.pixels import signal
 from core.training.recipe import DUNGEON, Recipe
-from core.training.split import split
+from core.training.split import bounded, split
 
 UNSEEN = 0.1
 """The share of the collection that the bundled encoder was not trained on.
@@ -33,8 +37,10 @@ def parts(
     stand for them. Their words are left out.
     """
     if recipe is None:
-        return split(sources.read(folder, SIZE), share, seed)
-    learnt, held = split(read(folder, recipe, seed), share, seed)
+        found = sources.read(folder, SIZE)
+        return split(found, bounded(share, len(found.images)), seed)
+    found = read(folder, recipe, seed)
+    learnt, held = split(found, bounded(share, len(found.images)), seed)
     count = int(share * learnt.composed.sum())
     return learnt, joined(held, _composed(folder, recipe, learnt, count, seed + 1))
 
@@ -45,6 +51,17 @@ def recipe_of(folder: Path, name: RecipeName) -> Recipe | None:
         wanted = {category for many in DUNGEON.classes.values() for category in many}
         return DUNGEON if wanted <= categories(folder) else None
     return DUNGEON if name == "dungeon" else None
+
+
+def shown_as(images: NDArray[np.uint8], examples: Examples) -> Examples:
+    """Real sprites as sprites [N, H, W, 4] are shown: on black where none of those has a clear
+    pixel, and in grey where they have no colours either.
+    """
+    if not (images[..., 3] == 255).all():
+        return examples
+    count = 1 if (images[..., :3] == images[..., :1]).all() else 3
+    drawn = signal(torch.from_numpy(examples.images), count)
+    return replace(examples, images=to_rgba(drawn.numpy(), "opaque"))
 
 
 def joined(first: Examples, second: Examples) -> Examples:

@@ -21,11 +21,10 @@ from core.training.options import Options
 from core.training.pixels import channels as needed_channels
 from core.training.recipe import DUNGEON, Augment
 from core.training.regime import COURSE, Budget, Regime, scaled
-from core.training.split import split
+from core.training.split import bounded, split
 from core.training.watch import CHECKPOINT, MODEL, NOISING, Emit, Goal, Watch
 from core.weights.spec import ModelSpec
 
-_MOST_HELD_OUT = 2000
 _CUDA_BATCH = 512
 _NOISING_STAGES = 7
 _MINUTES = 60.0
@@ -106,7 +105,7 @@ def _prepare(options: Options) -> _Prepared:
         examples = with_word(examples)
     count = needed_channels(examples.images)
     channels = count if options.channels == "auto" else int(options.channels)
-    share = min(options.held_out, _MOST_HELD_OUT / len(examples.images))
+    share = bounded(options.held_out, len(examples.images))
     learnt, tested = split(examples, share, options.seed)
     return _Prepared(learnt, tested, blueprint.draft(options, examples, channels), varied)
 

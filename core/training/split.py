@@ -9,16 +9,22 @@ from numpy.typing import NDArray
 from core.training.examples import Examples
 
 _BLOCK = 512
+_MOST_TESTED = 2000
 _MOST_COMPARED = 20_000
 """Of more different sprites than that, only equal ones are grouped; the second look stays."""
+
+
+def bounded(share: float, count: int) -> float:
+    """The share of `count` sprites that is tested on: more than 2,000 would tell nothing more."""
+    return min(share, _MOST_TESTED / max(1, count))
 
 
 def split(examples: Examples, share: float, seed: int = 0) -> tuple[Examples, Examples]:
     """The sprites to learn from and about `share` of them to test on.
 
-    Near-duplicates stay on one side. What has a look-alike among the sprites to learn from
-    (mirrored, shifted or in other colours) goes back to them, so fewer than `share` may be left.
-    Composed sprites are not tested on: their parts are everywhere.
+    Near-duplicates stay on one side; more of them than that are learnt from. What has a look-alike
+    among the sprites to learn from (mirrored, shifted or in other colours) goes back to them, so
+    fewer than `share` may be left. Composed sprites are not tested on: their parts are everywhere.
     """
     groups = near_duplicates(examples.images, skip=examples.composed)
     order = np.random.default_rng(seed).permutation(len(groups))
@@ -26,12 +32,15 @@ def split(examples: Examples, share: float, seed: int = 0) -> tuple[Examples, Ex
     for group in order:
         if len(held) >= wanted:
             break
-        held += groups[group]
+        if len(groups[group]) <= wanted:
+            held += groups[group]
     mask = np.zeros(len(examples.images), dtype=bool)
     mask[held] = True
-    tested, learnt = np.flatnonzero(mask), np.flatnonzero(~mask)
-    alike = look_alikes(examples.images[tested], examples.images[learnt])
-    mask[tested[alike]] = False
+    back = np.flatnonzero(~mask)
+    while len(back):  # what goes back may itself have look-alikes that are tested on
+        tested = np.flatnonzero(mask)
+        back = tested[look_alikes(examples.images[tested], examples.images[back])]
+        mask[back] = False
     return examples.take(np.flatnonzero(~mask)), examples.take(np.flatnonzero(mask))
 
 

@@ -14,7 +14,7 @@ from core.evaluation.encoder import bundled_encoder
 from core.evaluation.gallery import gallery
 from core.evaluation.options import Options
 from core.evaluation.page import page
-from core.evaluation.real import UNSEEN, parts, recipe_of
+from core.evaluation.real import UNSEEN, parts, recipe_of, shown_as
 from core.evaluation.report import Beside, Report, Trial
 from core.request.spec import Sampling
 from core.storage.files import disk_errors, whole_file
@@ -29,9 +29,11 @@ def evaluate(options: Options) -> list[Path]:
     """Write the evaluation; the two files. Raises SpritemillError."""
     model = drawer(options)
     _tell("real sprites", 0, 1)
-    training, comparison, beside = _real(options)
+    real, beside = _real(options)
     drawn = model.draw(options, _tell) if model else read_dataset(options, _tell)
     _tell("measuring", 0, 1)
+    training, held_out, unseen = (shown_as(drawn.images, part) for part in real)
+    comparison = Comparison(bundled_encoder(), training, held_out, unseen)
     found = comparison(drawn.images, drawn.classes)
     trials = _trials(options, model, comparison) if model else ()
     report = Report(drawn.subject, beside, found.overall, found.of_class, trials)
@@ -45,13 +47,12 @@ def evaluate(options: Options) -> list[Path]:
     return [out / name for name in texts]
 
 
-def _real(options: Options) -> tuple[Examples, Comparison, Beside]:
-    """The real side: what is learnt from, what samples are compared with, and its counts."""
+def _real(options: Options) -> tuple[tuple[Examples, Examples, Examples], Beside]:
+    """What is learnt from, what is held out, and what the encoder never saw; and their counts."""
     folder = Path(options.real)
     recipe = recipe_of(folder, options.recipe)
     training, held_out = parts(folder, recipe, options.held_out, options.seed)
     unseen = parts(folder, recipe, UNSEEN)[1] if recipe is DUNGEON else held_out
-    comparison = Comparison(bundled_encoder(), training, held_out, unseen)
     beside = Beside(
         folder=folder.name,
         recipe="dungeon" if recipe is DUNGEON else "plain",
@@ -60,7 +61,7 @@ def _real(options: Options) -> tuple[Examples, Comparison, Beside]:
         held_out=len(held_out.images),
         unseen=len(unseen.images),
     )
-    return training, comparison, beside
+    return (training, held_out, unseen), beside
 
 
 def _trials(options: Options, model: Drawer, comparison: Comparison) -> tuple[Trial, ...]:

@@ -88,3 +88,13 @@ def test_bundled_prints_are_coarse_and_named() -> None:
     assert found.prints.shape[1:] == (COARSE, COARSE, 4)
     assert len(found.names) == len(found.classes) == len(found.prints) > 9000
     assert sum(name.endswith(".png") for name in found.names) > 3000
+
+
+def test_copy_on_black_of_a_sprite_with_clear_ground_is_found() -> None:
+    training = blocks(6)
+    on_black = training.copy()
+    on_black[..., 3] = 255
+    both = np.concatenate([on_black[3:5], training[3:5]])
+    distances, where = Neighbours(prints(training), (), ()).nearest(both)
+    assert distances.tolist() == [0, 0, 0, 0]
+    assert where.tolist() == [3, 4, 3, 4]

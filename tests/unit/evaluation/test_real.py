@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.evaluation.real import joined, named, parts, recipe_of
+from core.evaluation.real import joined, named, parts, recipe_of, shown_as
+from core.training import session, split
+from core.training.options import Options
 from core.training.recipe import DUNGEON, Recipe
 from tests.unit.evaluation.sprites import blocks, examples
 
@@ -78,3 +80,30 @@ def test_sprites_of_other_classes_are_not_joined() -> None:
     books, potions = (examples(blocks(1), [0], (name,)) for name in ("book", "potion"))
     with pytest.raises(ValueError, match="not the same classes"):
         joined(books, potions)
+
+
+def test_what_a_training_held_out_is_held_out_here_however_many_sprites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(split, "_MOST_TESTED", 3)
+    for number, image in enumerate(blocks(20)):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    here = parts(tmp_path, None, 0.5)[1]
+    there = session._prepare(Options(data=str(tmp_path), out="", name="x", held_out=0.5)).tested
+    assert len(here.images) == 3
+    assert np.array_equal(here.images, there.images)
+
+
+def test_real_sprites_are_shown_as_those_that_they_are_compared_with() -> None:
+    real = examples(blocks(4), [0] * 4, ("book",))
+    clear = blocks(2, seed=1)
+    coloured, grey = clear.copy(), clear.copy()
+    coloured[..., 3] = grey[..., 3] = 255
+    grey[..., 1:3] = grey[..., :1]
+    assert shown_as(clear, real) is real
+    on_black = shown_as(coloured, real).images
+    seen = real.images[..., 3:] > 0
+    assert np.array_equal(on_black[..., :3], real.images[..., :3] * seen)
+    assert (on_black[..., 3] == 255).all()
+    shades = shown_as(grey, real).images
+    assert (shades[..., :3] == shades[..., :1]).all()

@@ -89,3 +89,27 @@ def test_equal_sprites_are_one_group_however_many() -> None:
     groups = near_duplicates(images, skip=np.zeros(70, dtype=bool))
     assert [len(group) for group in groups] == [10] * 7
     assert groups[2] == list(range(2, 70, 7))
+
+
+def test_more_equal_sprites_than_are_tested_on_are_learnt_from(examples: Examples) -> None:
+    images = np.concatenate([np.zeros((12, 16, 16, 4), np.uint8), [shield(n) for n in range(8)]])
+    many = replace(examples.take(np.arange(20)), images=images, composed=np.zeros(20, dtype=bool))
+    for seed in range(5):
+        learnt, tested = split(many, 0.2, seed)
+        assert (len(learnt.images), len(tested.images)) == (16, 4)
+
+
+def rolling(count: int) -> NDArray[np.uint8]:
+    """An animated tile: each frame looks like the one before, moved on by a pixel."""
+    tile = np.full((16, 16, 4), 255, dtype=np.uint8)
+    tile[..., :3] = np.random.default_rng(0).integers(0, 256, (16, 16, 3))
+    return np.stack([np.roll(tile, step, 1) for step in range(count)])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_goes_back_takes_its_own_look_alikes_along(examples: Examples, seed: int) -> None:
+    images = np.concatenate([rolling(8), [shield(number) for number in range(12)]])
+    varied = replace(examples.take(np.arange(20)), images=images, composed=np.zeros(20, dtype=bool))
+    learnt, tested = split(varied, 0.3, seed)
+    assert len(learnt.images) + len(tested.images) == 20
+    assert not look_alikes(tested.images, learnt.images).any()
