@@ -72,7 +72,7 @@ class Comparison:
             to_held_out=likeness(mine, held),
             to_training=likeness(some, learnt),
             training_to_held_out=likeness(theirs, held),
-            copies=copies.of(asked),
+            copies=copies.of(asked, samples.classes),
         )
 
     def _ratio(self, samples: Group, unseen: Group) -> float | None:
@@ -112,8 +112,9 @@ class _Copying:
     def _limit(self, classes: NDArray[np.str_]) -> NDArray[np.float64]:
         return np.array([self._limits.get(name, 0.0) for name in classes])
 
-    def of(self, asked: Sequence[str] | None) -> Copies:
-        mine = np.isin(self._classes, asked) if asked else np.ones(len(self._classes), dtype=bool)
+    def of(self, asked: Sequence[str] | None, classes: NDArray[np.str_]) -> Copies:
+        """Of the samples of these `classes`, beside real sprites of those that were asked for."""
+        mine = np.isin(self._classes, classes)
         real = np.isin(self._held_out, asked) if asked else np.ones(len(self._held_out), dtype=bool)
         return Copies(
             threshold=self._limits.get(asked[0]) if asked and len(asked) == 1 else None,

@@ -105,3 +105,10 @@ def test_matched_groups_have_as_many_of_each_class() -> None:
     for found in matched(first, second):
         assert sorted(found.classes.tolist()) == ["book", "book", "wall", "wall"]
     assert [len(found) for found in matched(first, second, most=2)] == [2, 2]
+
+
+def test_copies_among_sprites_without_a_class_count_too(comparison: Comparison) -> None:
+    images = np.concatenate([TRAINING[:20], blocks(20, seed=3)])
+    found = comparison(images, [""] * 20 + ["book"] * 20)
+    assert found.overall.copies.memorised == pytest.approx(0.5)
+    assert found.of_class["book"].copies.memorised == 0
