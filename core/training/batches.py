@@ -21,6 +21,7 @@ _NOTHING, _CLASS, _CLASS_ALL, _CLASS_SOME = 0.1, 0.4, 0.6, 0.8
 
 _WORD = 0.6
 _MOST_COUNTED = 1500
+_SPREAD = 0x9E3779B1  # odd, so that no two seeds below 2^32 begin alike
 _CPU = torch.device("cpu")
 
 
@@ -30,6 +31,11 @@ class Batch:
 
     images: Tensor
     contexts: Tensor
+
+
+def stream(seed: int, number: int) -> int:
+    """What seeds the generator of a stream of draws: of the 32 bits that torch heeds on a CPU."""
+    return (seed * _SPREAD + number) % 2**32
 
 
 class Batches:
@@ -57,7 +63,7 @@ class Batches:
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
-        draw = torch.Generator(self._device).manual_seed((self._seed << 33) + 2 * step)
+        draw = torch.Generator(self._device).manual_seed(stream(self._seed, 2 * step))
         which = torch.searchsorted(self._cumulative, self._uniform(draw).double())
         which = which.clamp(max=len(self._counts) - 1)
         within = (self._uniform(draw).double() * self._counts[which]).long()
@@ -99,12 +105,15 @@ class Batches:
         self, rows: Tensor, chance: Tensor, recoloured: Tensor, draw: torch.Generator
     ) -> Tensor:
         """Which of the sprites' words [B, M] are told."""
-        words = self._words[rows]
+        words, nameless = self._words[rows], self._labels[rows] == NO_CLASS
         lucky = torch.rand(words.shape, generator=draw, device=self._device) < _WORD
         all_of_them = (chance < _CLASS_ALL)[:, None]
         true = ~(recoloured[:, None] & self._colours[words])
         there = words < len(self._colours) - 1
-        return there & true & (all_of_them | lucky) & (chance >= _CLASS)[:, None]
+        # without a class, no words would be no context: only a tenth is to have none
+        lucky |= (nameless & ~(lucky & there).any(dim=1))[:, None]
+        told = chance >= torch.where(nameless, _NOTHING, _CLASS)
+        return there & true & (all_of_them | lucky) & told[:, None]
 
     def _uniform(self, draw: torch.Generator) -> Tensor:
         return torch.rand(self._size, generator=draw, device=self._device)

@@ -10,8 +10,10 @@ from threading import Event
 import torch
 
 from core.diffusion.model import Trainable
+from core.diffusion.noise_prediction import NoisePrediction
+from core.diffusion.schedules import LinearBetas
 from core.training import checkpoint
-from core.training.batches import Batches
+from core.training.batches import Batches, stream
 from core.training.checkpoint import Progress
 from core.training.ema import Ema
 from core.training.examples import Examples
@@ -53,7 +55,9 @@ class Run:
             self.denoiser.parameters(), lr=regime.rate, betas=regime.betas,
             weight_decay=regime.weight_decay, fused=True,
         )  # fmt: skip
-        self.progress = Progress(0, 0.0, _digest(examples, regime, channels, varied))
+        times = denoiser.betas if isinstance(denoiser, NoisePrediction) else None
+        digest = _digest(examples, regime, channels, varied, times)
+        self.progress = Progress(0, 0.0, digest)
         self._loss = loss_of(self.denoiser, device)
         self._losses = torch.zeros(2, device=device)  # their sum and number since last asked
         self._generator = torch.Generator(device)
@@ -108,7 +112,7 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = regime.rate_at(step, spent)
         batch = self.batches.batch(step)
-        self._generator.manual_seed((regime.seed << 33) + 2 * step + 1)
+        self._generator.manual_seed(stream(regime.seed, 2 * step + 1))
         with torch.autocast(self.machine.device.type, torch.bfloat16, enabled=self.machine.mixed):
             loss = self._loss(batch, self._generator)
         self.optimizer.zero_grad()
@@ -120,10 +124,13 @@ class Run:
         self._losses[1] += 1
 
 
-def _digest(examples: Examples, regime: Regime, channels: int, varied: Augment) -> str:
+def _digest(
+    examples: Examples, regime: Regime, channels: int, varied: Augment, times: LinearBetas | None
+) -> str:
     """Names what is learnt and how: a checkpoint of anything else must not be gone on from."""
     known = hashlib.sha256(examples.images.tobytes())
     known.update(examples.labels.tobytes())
     how = (examples.classes, examples.vocabulary, examples.words, regime, channels)
-    known.update(repr((*how, sorted(varied.mirrored), varied.shift, varied.recolour)).encode())
+    shown = (sorted(varied.mirrored), varied.shift, varied.recolour)
+    known.update(repr((*how, *shown, *filter(None, [times]))).encode())
     return known.hexdigest()

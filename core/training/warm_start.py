@@ -9,9 +9,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from core import weights
+from core.diffusion.noise_prediction import NoisePrediction
 from core.errors import ModelError, UsageError
 from core.training import checkpoint
 from core.training.loop import Run
+from core.weights.spec import ModelSpec
 
 _CONTEXTS = ("unet.context.weight", "unet.contextembed1.model.0.weight",
              "unet.contextembed2.model.0.weight")  # fmt: skip
@@ -28,13 +30,24 @@ def begin(run: Run, path: Path) -> None:
     if not path.is_file():
         raise UsageError(f"from = {path}: there is no such file.")
     try:
-        names = [*(spec := weights.read_spec(path)).classes, *spec.words]
+        spec = weights.read_spec(path)
     except ModelError:
         _begin_from_checkpoint(run, path)
         return
+    _refuse_other_times(run, path, spec)
+    names = [*spec.classes, *spec.words]
     tensors = {name: value.float() for name, value in load_file(path).items()}
     for denoiser in (run.denoiser, run.ema.denoiser):
         denoiser.load_state_dict(_fitted(run, path, denoiser.state_dict(), tensors, names))
+
+
+def _refuse_other_times(run: Run, path: Path, spec: ModelSpec) -> None:
+    ours = run.denoiser.betas.timesteps if isinstance(run.denoiser, NoisePrediction) else None
+    if ours and spec.betas and spec.betas.timesteps != ours:
+        raise UsageError(
+            f"from = {path}: it predicts noise at {spec.betas.timesteps} times, not {ours}.",
+            remedy=f"Give --times {spec.betas.timesteps}.",
+        )
 
 
 def _begin_from_checkpoint(run: Run, path: Path) -> None:

@@ -107,3 +107,16 @@ def test_sprites_without_class_or_words_have_empty_contexts(examples: Examples) 
     batch = Batches(bare, 8, seed=0, channels=1).batch(0)
     assert batch.contexts.shape == (8, 0)
     assert batch.images.shape == (8, 1, 16, 16)
+
+
+def test_another_seed_draws_other_sprites_and_contexts(examples: Examples) -> None:
+    one, other = (Batches(examples, 8, seed=seed).batch(5) for seed in (0, 1))
+    assert not torch.equal(one.images, other.images)
+    assert not torch.equal(one.contexts, other.contexts)
+
+
+def test_words_without_a_class_are_left_out_a_tenth_of_the_time(examples: Examples) -> None:
+    told = np.flatnonzero([bool(words) for words in examples.words])
+    nameless = replace(examples.take(told), labels=np.full(len(told), NO_CLASS))
+    contexts = Batches(nameless, 4000, seed=0).batch(0).contexts
+    assert 0.08 < float((~contexts.any(dim=1)).float().mean()) < 0.12

@@ -27,8 +27,9 @@ def _one_thread() -> None:
 
 
 def fresh(
-    examples: Examples, regime: Regime = REGIME, network: str = "unet", mixed: bool = False
-) -> Run:
+    examples: Examples, regime: Regime = REGIME, network: str = "unet", mixed: bool = False,
+    times: int = 100,
+) -> Run:  # fmt: skip
     torch.manual_seed(regime.seed)
     context = examples.context_length
     denoiser: Preconditioned | NoisePrediction
@@ -37,7 +38,7 @@ def fresh(
         denoiser = Preconditioned(config, 0.5)
     else:
         sizes = ContextUNetConfig(4, features=8, context=context, size=16)
-        denoiser = NoisePrediction(sizes, LinearBetas(100))
+        denoiser = NoisePrediction(sizes, LinearBetas(times))
     varied = Augment(frozenset(examples.classes), shift=True)
     return Run(examples, denoiser, regime, varied=varied, machine=Machine(mixed=mixed))
 
@@ -130,6 +131,15 @@ def test_a_checkpoint_of_other_data_is_refused(examples: Examples, tmp_path: Pat
         fresh(fewer).resume(path)
     with pytest.raises(CorruptError, match="other data"):
         fresh(examples, replace(REGIME, rate=1e-4)).resume(path)
+
+
+def test_a_checkpoint_of_other_times_is_refused(examples: Examples, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    run = fresh(examples, network="context-unet")
+    run.train(Budget(images=4))
+    run.save(path)
+    with pytest.raises(CorruptError, match="other data"):
+        fresh(examples, network="context-unet", times=50).resume(path)
 
 
 @pytest.mark.parametrize("kept", [0, 5, 2000])

@@ -89,6 +89,15 @@ def test_another_network_is_refused_with_what_differs(examples: Examples, tmp_pa
         warm_start.begin(fresh(examples), path)
 
 
+def test_a_model_of_other_times_is_refused(examples: Examples, tmp_path: Path) -> None:
+    options = Options(data="", out="", name="t", network="context-unet", size=16, times=1000)
+    path = tmp_path / "model.safetensors"
+    spec = blueprint.draft(options, examples, 4)
+    save_model(path, spec, blueprint.make(spec, 0))
+    with pytest.raises(UsageError, match=r"1000 times, not 500.*--times 1000"):
+        warm_start.begin(fresh(examples, "context-unet"), path)
+
+
 def test_a_file_that_is_neither_is_refused(examples: Examples, tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     with pytest.raises(UsageError, match="no such file"):
