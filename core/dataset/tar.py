@@ -12,6 +12,7 @@ from core.errors import CorruptError
 
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
+_OCTAL = frozenset(b"01234567")
 _OWNER = b"0000644\0" + b"0000000\0" * 2  # mode, user, group
 _TIME = b"\0" + b"00000000000\0"  # behind the size
 _TAIL = (
@@ -62,10 +63,10 @@ def salvage(raw: bytes) -> Iterator[tuple[str, bytes]]:
 
 def _parse(header: bytes) -> tuple[str, int]:
     name = header[:100].rstrip(b"\0")
-    try:
-        size = int(header[124:135], 8)
-    except ValueError:
-        raise CorruptError("a tar header has no size") from None
+    digits = header[124:135]
+    if not set(digits) <= _OCTAL:  # which int() would take a sign among
+        raise CorruptError("a tar header has no size")
+    size = int(digits, 8)
     if header != _header(name, size) or not name.isascii():
         raise CorruptError(f"the tar header of {name[:80]!r} is not as the format demands")
     return name.decode("ascii"), size

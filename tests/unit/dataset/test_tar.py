@@ -39,13 +39,25 @@ def test_extended_header_is_refused_before_it_is_read() -> None:
         list(tar.members(BytesIO(info.tobuf(tarfile.PAX_FORMAT) + tar.end()), 1000))
 
 
+def sized(digits: bytes) -> BytesIO:
+    """A header with this for its file's size, whole in itself."""
+    header = bytearray(tar.member("a.png", b""))
+    header[124:135] = digits
+    header[148:156] = b"%06o\0 " % (sum(header[:148]) + 8 * 32 + sum(header[156:512]))
+    return BytesIO(bytes(header))
+
+
 def test_huge_size_is_refused_before_it_is_read() -> None:
-    huge = bytearray(tar.member("a.png", b""))
-    huge[124:135] = b"77777777777"
-    total = sum(huge[:148]) + 8 * 32 + sum(huge[156:512])
-    huge[148:156] = b"%06o\0 " % total
     with pytest.raises(CorruptError, match="above 1,000"):
-        list(tar.members(BytesIO(bytes(huge)), 1000))
+        list(tar.members(sized(b"77777777777"), 1000))
+
+
+@pytest.mark.parametrize("digits", [b"-0000001000", b"+0000001000", b" 0000001000", b"0000000_100"])
+def test_size_that_is_no_plain_number_is_refused(digits: bytes) -> None:
+    with pytest.raises(CorruptError, match="no size"):
+        list(tar.members(sized(digits), 1000))
+    with pytest.raises(CorruptError, match="no size"):
+        list(tar.starts(sized(digits)))
 
 
 @pytest.mark.parametrize("cut", [0, 100, 512, 1024, -1, -512, -1024])
