@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from core.errors import Fault
+from core.request import images
 from core.request.names import nearest
 from core.request.picture import Picture
 from core.request.spec import Asked
@@ -161,7 +162,7 @@ def _hashed(meaning: list[Any]) -> str:
 
 
 def _picture(start: Picture) -> list[Any]:
-    return [start.image, start.mask, start.share]
+    return [images.name(start.image), images.name(start.mask), start.share]
 
 
 def _meaning(asked: Asked) -> list[Any]:

@@ -5,6 +5,7 @@ So whoever takes a request finds in it all that decides the sprites, and opens n
 
 import base64
 import functools
+import hashlib
 import re
 import stat
 from collections.abc import Iterator
@@ -70,6 +71,14 @@ def pixels(data: str) -> "NDArray[np.uint8]":
     return _decoded(base64.b64decode(data.removeprefix(_PREFIX), validate=True))
 
 
+def name(data: str | None) -> str | None:
+    """64 hex digits of a picture's pixels, if there is one: its file's compression is no matter."""
+    if data is None:
+        return None
+    found = pixels(data)
+    return hashlib.sha256(f"{found.shape}".encode() + found.tobytes()).hexdigest()
+
+
 def drawn_anew(mask: str) -> "NDArray[np.bool_]":
     """Where [H, W] a mask is light, which is where the model draws. Raises ValueError."""
     seen = pixels(mask).astype("uint32")
@@ -112,18 +121,10 @@ def _encoded(png: bytes) -> str:
 
 
 def _decoded(png: bytes) -> "NDArray[np.uint8]":
-    import numpy as np
-    from PIL import Image
+    from core.sprites import picture
 
-    if not png.startswith(_SIGNATURE) or len(png) < 24:
+    if not png.startswith(_SIGNATURE):
         raise ValueError("it is no PNG")
-    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
-    if not (0 < width <= MOST_PIXELS and 0 < height <= MOST_PIXELS):
-        raise ValueError(f"{width} x {height} pixels; it may have {MOST_PIXELS} x {MOST_PIXELS}")
-    try:
-        with Image.open(BytesIO(png), formats=["PNG"]) as opened:
-            found = np.array(opened.convert("RGBA"))
-    except Exception as error:  # a broken file can make the reader raise anything
-        raise ValueError(f"it is a broken PNG: {error}") from error
+    found = picture.read(BytesIO(png), MOST_PIXELS, formats=("PNG",))
     found.setflags(write=False)
     return found

@@ -13,14 +13,14 @@ from typing import Any
 
 from core import weights
 from core.errors import Fault, RequestError
-from core.request import control, sampling
+from core.request import control, images, sampling
 from core.request.contexts import Context, Vocabulary, build, identity
 from core.request.load import canonical
 from core.request.quality import ENCODER_SIZE
 from core.request.spec import Asked, ContextSpec, Outputs, Parent, Request
 from core.weights.spec import ModelSpec
 
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 """Raised whenever the same request, weights and numerics class would give other pixels."""
 
 _MOST_FAULTS = 20
@@ -157,13 +157,24 @@ _NEUTRAL = {"name": "sprites", "priority": 0, "workers": None, "deadline": None,
 
 def digest(made: Plan, weights_sha256: str, renderer: int = RENDERER_VERSION) -> str:
     """64 hex digits: equal for requests that give equal datasets on equal hardware."""
-    content = made.request.model_copy(update={**_NEUTRAL, "outputs": Outputs(), **_judged(made)})
+    neutral = {**_NEUTRAL, "contexts": _named(made.request.contexts), "outputs": Outputs()}
+    content = made.request.model_copy(update={**neutral, **_judged(made)})
     if isinstance(content.parent, Parent):  # its digest tells which; where it lies does not matter
         content = content.model_copy(update={"parent": content.parent.digest})
     text = f"{renderer}\n{weights_sha256}\n{canonical(content)}"
     if content.quality is not None and content.quality.by_encoder:
         text += "".join(f"\n{weights.sha256(path)}" for path in weights.judges())
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _named(contexts: tuple[ContextSpec, ...]) -> tuple[ContextSpec, ...]:
+    """The contexts with their pictures named by their pixels."""
+    if not any(each.image for each in contexts):
+        return contexts
+    return tuple(
+        each.model_copy(update={"image": images.name(each.image), "mask": images.name(each.mask)})
+        for each in contexts
+    )
 
 
 def _judged(made: Plan) -> dict[str, Any]:

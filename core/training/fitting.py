@@ -4,23 +4,20 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from core.errors import UsageError
+from core.sprites import picture
 
 SUFFIXES = frozenset((".png", ".gif", ".webp", ".bmp", ".jpg", ".jpeg"))
-_MOST_PIXELS = 2**26
+_LONGEST = 2**13
 
 
 def load(path: Path) -> NDArray[np.uint8]:
     """The pixels [H, W, 4] of a picture of any mode: the first frame. Raises UsageError."""
     try:
-        with Image.open(path) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                raise UsageError(f"{path}: {image.width} x {image.height} pixels are no sprite.")
-            return np.asarray(image.convert("RGBA"))
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
-        raise UsageError(f"{path} is no picture that can be read: {error}.") from error
+        return picture.read(path, _LONGEST)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: {error}.") from error
 
 
 def fit(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

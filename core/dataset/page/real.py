@@ -1,19 +1,19 @@
 """Real sprites of a folder, to set beside those of a dataset."""
 
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from numpy.typing import NDArray
 
 from core.dataset import png
 from core.dataset.page.facts import Picture
 from core.errors import CorruptError, UsageError
-from core.sprites import likeness
+from core.sprites import likeness, picture
 
 MOST = 100_000
 _BLOCK = 1024
+_LONGEST = 2**13
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,8 @@ def read_folder(folder: Path, size: int) -> Real:
     return Real(folder, tuple(names), np.concatenate(prints))
 
 
-def _read(path: Path) -> "np.typing.NDArray[np.uint8]":
+def _read(path: Path) -> NDArray[np.uint8]:
     try:
-        with Image.open(BytesIO(path.read_bytes())) as opened:
-            return np.asarray(opened.convert("RGBA"))
-    except (OSError, UnidentifiedImageError) as error:
-        raise CorruptError(f"{path} cannot be read as a picture: {error}.") from error
+        return picture.read(path, _LONGEST)
+    except (OSError, ValueError) as error:
+        raise CorruptError(f"{path}: {error}.") from error

@@ -1,7 +1,9 @@
 """Pictures of a request: which files are taken, what is kept of them, and what they decide."""
 
+import base64
 import struct
 import zlib
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,29 @@ def test_any_mode_of_png_is_taken(tmp_path: Path, mode: str) -> None:
     assert start.pixels.shape == (32, 32, 4)
 
 
+def test_picture_is_named_by_its_pixels_however_it_was_compressed(spec: ModelSpec) -> None:
+    found = []
+    for level in (1, 9):
+        packed = BytesIO()
+        Image.fromarray(sprite()).save(packed, "PNG", compress_level=level)
+        encoded = base64.b64encode(packed.getvalue()).decode()
+        found.append(planned(spec, image=f"data:image/png;base64,{encoded}"))
+    one, other = found
+    assert canonical(one.request) != canonical(other.request)
+    assert one.context(0).id == other.context(0).id
+    assert digest(one, "0" * 64) == digest(other, "0" * 64)
+
+
+def test_size_that_a_leading_chunk_pretends_is_not_believed(tmp_path: Path) -> None:
+    packed = BytesIO()
+    Image.new("L", (1000, 1000)).save(packed, "PNG")
+    text = b"tEXt" + struct.pack(">II", 32, 32) + b"\0text"
+    chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+    png = packed.getvalue()
+    (tmp_path / "hero.png").write_bytes(png[:8] + chunk + png[8:])
+    assert "1000 x 1000 pixels" in fault(written(tmp_path, "image: hero.png"))
+
+
 @pytest.mark.parametrize(
     "name", ["../hero.png", "/etc/hostname", "inner/../../hero.png", "out.png"]
 )
@@ -83,7 +108,8 @@ def test_files_elsewhere_are_not_read(tmp_path: Path, name: str) -> None:
 def huge() -> bytes:
     """A PNG whose header promises 4 GB."""
     head = b"IHDR" + struct.pack(">IIBBBBB", 32768, 32768, 8, 6, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + head + struct.pack(">I", zlib.crc32(head))
+    data = b"\0\0\0\0IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    return b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + head + struct.pack(">I", zlib.crc32(head)) + data
 
 
 @pytest.mark.parametrize(
@@ -91,8 +117,11 @@ def huge() -> bytes:
     [
         (b"GIF89a" + b"\0" * 100, "no PNG"),
         (b"", "no PNG"),
-        (huge(), "32768 x 32768 pixels"),
-        (huge().replace(struct.pack(">II", 32768, 32768), struct.pack(">II", 32, 32)), "broken"),
+        (huge(), "too large"),
+        (
+            huge().replace(struct.pack(">II", 32768, 32768), struct.pack(">II", 32, 32)),
+            "no picture",
+        ),
         (b"\0" * (images.MOST_BYTES + 1), "too many"),
     ],
 )

@@ -78,5 +78,18 @@ def test_transparent_palette_stays_transparent(tmp_path: Path) -> None:
 
 def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n but no more")
-    with pytest.raises(UsageError, match=r"x\.png is no picture"):
+    with pytest.raises(UsageError, match=r"x\.png: it is no picture"):
         load(tmp_path / "x.png")
+
+
+def test_grey_of_sixteen_bits_is_the_same_grey_of_eight(tmp_path: Path) -> None:
+    shades = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    Image.fromarray(shades.astype(np.uint16) << 8 | shades).save(tmp_path / "deep.png")
+    Image.fromarray(shades).save(tmp_path / "plain.png")
+    assert np.array_equal(load(tmp_path / "deep.png"), load(tmp_path / "plain.png"))
+
+
+def test_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    Image.new("1", (20_000, 1)).save(tmp_path / "wide.png")
+    with pytest.raises(UsageError, match=r"wide.png: 20000 x 1 pixels"):
+        load(tmp_path / "wide.png")
