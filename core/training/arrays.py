@@ -54,9 +54,10 @@ def _names(path: Path, count: int, classes: Sequence[str]) -> list[str]:
             f"have labels for its {count} sprites.",
             remedy="Keep exactly one of them beside it.",
         )
-    labels = fitting[0] if fitting[0].ndim == 2 else fitting[0].reshape(count, -1)
-    kinds = labels.argmax(axis=1) if labels.shape[1] > 1 else labels[:, 0].astype(np.int64)
-    highest = int(labels.shape[1] if labels.shape[1] > 1 else kinds.max() + 1)
+    labels = fitting[0].reshape(count, -1)
+    one_hot = labels.shape[1] > 1 or (fitting[0].ndim == 2 and bool((labels == 1).all()))
+    kinds = labels.argmax(axis=1) if one_hot else labels[:, 0].astype(np.int64)
+    highest = int(labels.shape[1] if one_hot else kinds.max() + 1)
     if classes and len(classes) < highest:
         raise UsageError(
             f"classes = {','.join(classes)}: the labels tell {highest} classes apart.",

@@ -1,7 +1,7 @@
 """Arrays of NumPy: `sprites.npy`, N x H x W x 3 bytes, and `labels.npy`, N x K one-hots.
 
 K are the contexts that were exported, named in `labels.json`. Where there is a split, each part
-has a folder of its own.
+has a folder of its own, with the names too.
 """
 
 import json
@@ -39,7 +39,8 @@ class Arrays:
             "size": job.size,
             "samples": {piece.split: piece.samples for piece in pieces},
         }
-        job.put_json(NAMES, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+        for name in dict.fromkeys([NAMES, *(_file(piece, NAMES) for piece in pieces)]):
+            job.put_json(name, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
 
 
 class _Writing:

@@ -146,3 +146,12 @@ def test_nothing_at_all_is_refused(tmp_path: Path) -> None:
 def test_channels_are_as_many_as_are_needed(tmp_path: Path, mode: str, count: int) -> None:
     save(tmp_path / "1.png", mode)
     assert channels(read(tmp_path, 8).images) == count
+
+
+def test_one_hots_of_one_class_are_that_class(tmp_path: Path) -> None:
+    np.save(tmp_path / "sprites.npy", np.zeros((3, 8, 8, 3), dtype=np.uint8))
+    np.save(tmp_path / "labels.npy", np.ones((3, 1), dtype=np.uint8))
+    (tmp_path / "labels.json").write_text('{"contexts": ["potion"]}')
+    found = read(tmp_path, 8)
+    assert found.classes == ("potion",)
+    assert found.labels.tolist() == [0, 0, 0]
