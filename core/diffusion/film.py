@@ -23,11 +23,13 @@ class Film:
     def __init__(self, show: Show, alpha: Alpha) -> None:
         self._show = show
         self._alpha: Alpha = alpha
-        self._level = 0.0
+        self._level = math.inf
         self.reels: list[list[NDArray[np.uint8]]] = []
 
     def watching(self, denoise: Denoiser) -> Denoiser:
-        """A denoiser that is filmed. Within a tile, its levels must not rise."""
+        """A denoiser that is filmed, of one tile. Its levels must not rise."""
+        self.reels.append([])
+        self._level = math.inf
 
         def filmed(x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
             x0 = denoise(x, sigma, context)
@@ -39,10 +41,8 @@ class Film:
 
     def _take(self, level: float, drawn: Tensor) -> None:
         shot = to_rgba(drawn.cpu().numpy(), self._alpha)
-        if level > self._level:
-            self.reels.append([shot])
-        elif level < self._level:
-            self.reels[-1].append(shot)
-        else:  # Heun's method comes back to a level with a better image
+        if level == self._level:  # Heun's method comes back to a level with a better image
             self.reels[-1][-1] = shot
+        else:
+            self.reels[-1].append(shot)
         self._level = level

@@ -62,3 +62,10 @@ def test_guess_is_shown_as_it_is() -> None:
     x = torch.tensor([2.0, 1.0, 0.0, 4.0]).view(1, 4, 1, 1).repeat(1, 1, 8, 8)
     shot = shots(Film("guess", "opaque"), x, 3**0.5)
     assert shot[0, 0, 0].tolist() == [255, 191, 128, 255]
+
+
+def test_tiles_of_one_step_are_a_reel_each(small_model: Model) -> None:
+    film = Film("guess", "binary")
+    for _ in range(2):
+        draw(small_model, Sampling(sampler="ddim", steps=1, guidance=1.0, eta=0.0), film.watching)
+    assert [len(reel) for reel in film.reels] == [1, 1]
