@@ -50,6 +50,19 @@ class Progress(Protocol):
     def finishing(self) -> None: ...
 
 
+class Unwatched:
+    """Progress that nobody waits for."""
+
+    def step(self) -> None:
+        """Nothing to tell."""
+
+    def rendered(self, samples: int) -> None:
+        """Nothing to tell."""
+
+    def finishing(self) -> None:
+        """Nothing to tell."""
+
+
 def render_shard(
     plan: Plan,
     shard: Shard,
@@ -70,11 +83,8 @@ def render_shard(
     packer, finished = Packer(), finishing(plan, renderer, progress)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pack") as packing:
         packed: list[Future[None]] = []
-        done = 0
-        for tile, images in tiles(plan, samples, renderer, progress):
+        for tile, images in _counted(tiles(plan, samples, renderer, progress), progress):
             packed.append(packing.submit(_pack, packer, finished, tile, images))
-            done += len(tile)
-            progress.rendered(done)
         progress.finishing()
         for each in packed:
             each.result()
@@ -85,7 +95,9 @@ def render_samples(
     plan: Plan, samples: Sequence[Sample], renderer: Renderer, progress: Progress
 ) -> NDArray[np.uint8]:
     """Sprites [N, S, S, 4] of samples with the noise that they name, as the dataset holds them."""
-    return finishing(plan, renderer, progress)(_drawn(plan, samples, renderer, progress))
+    drawn = _counted(tiles(plan, samples, renderer, progress), progress)
+    images = np.concatenate([images for _, images in drawn])
+    return finishing(plan, renderer, progress)(images)
 
 
 def _render_chosen(
@@ -136,6 +148,17 @@ def tiles(
             _given(tile),
         )
         yield tile, images
+
+
+def _counted(
+    drawn: Iterator[tuple[Sequence[Sample], NDArray[np.uint8]]], progress: Progress
+) -> Iterator[tuple[Sequence[Sample], NDArray[np.uint8]]]:
+    """The tiles, telling after each how many samples they are by then."""
+    done = 0
+    for tile, images in drawn:
+        yield tile, images
+        done += len(tile)
+        progress.rendered(done)
 
 
 def _cut(samples: Sequence[Sample], size: int) -> Iterator[Sequence[Sample]]:

@@ -19,7 +19,7 @@ from core.sprites.animation import Kind, animate, arrange
 from workers import renderer
 from workers.finish import Finish
 from workers.model_cache import ModelCache
-from workers.render import finishing, tiles
+from workers.render import Unwatched, finishing, tiles
 
 Images = NDArray[np.uint8]
 
@@ -36,27 +36,14 @@ class Asked:
     columns: int
 
 
-class _Unwatched:
-    """Nobody waits for the progress."""
-
-    def step(self) -> None:
-        """Nothing to tell."""
-
-    def rendered(self, samples: int) -> None:
-        """Nothing to tell."""
-
-    def finishing(self) -> None:
-        """Nothing to tell."""
-
-
 def film(plan: Plan, asked: Asked, models: ModelCache, sha256: str) -> bytes:
     """The file of the animation."""
     watcher = Film(asked.show, plan.request.pixels.alpha or "binary")
     drawing = renderer.load(models.file(sha256), watcher.watching)
-    finished = finishing(plan, drawing, _Unwatched())
+    finished = finishing(plan, drawing, Unwatched())
     watcher.reels.clear()  # finishing may have drawn
     samples = list(plan.spread(asked.sprites))
-    made = [images for _, images in tiles(plan, samples, drawing, _Unwatched())]
+    made = [images for _, images in tiles(plan, samples, drawing, Unwatched())]
     steps = plan.request.sampling.steps or 1
     frames = [
         np.concatenate(

@@ -15,31 +15,18 @@ from core.errors import SpritemillError
 from core.request import load
 from core.request.plan import Plan, Shard
 from workers.model_cache import ModelCache
-from workers.render import Renderer, render_shard
+from workers.render import Renderer, Unwatched, render_shard
 
 _WARM_SAMPLES = 2
 _TILES = 2
 
 
-class _Unwatched:
-    """Nobody waits for the progress of a calibration."""
-
-    def step(self) -> None:
-        """Nothing to tell."""
-
-    def rendered(self, samples: int) -> None:
-        """Nothing to tell."""
-
-    def finishing(self) -> None:
-        """Nothing to tell."""
-
-
 def calibrate(plan: Plan, renderer: Renderer) -> dict[str, float]:
     """Samples a second with everything but the upload, and bytes of a PNG file."""
-    render_shard(plan, Shard(0, 0, min(plan.total, _WARM_SAMPLES)), renderer, _Unwatched())
+    render_shard(plan, Shard(0, 0, min(plan.total, _WARM_SAMPLES)), renderer, Unwatched())
     shard = Shard(0, 0, min(plan.total, _TILES * renderer.tile))
     started = time.monotonic()
-    packed = render_shard(plan, shard, renderer, _Unwatched())
+    packed = render_shard(plan, shard, renderer, Unwatched())
     seconds = time.monotonic() - started
     pictures = [len(png) for _, png in unpack(BytesIO(packed.tar), plan.spec.size)]
     return {

@@ -17,29 +17,16 @@ from core.request import load
 from core.request.plan import Plan, Sample, Shard
 from core.settings import Settings
 from workers.model_cache import ModelCache
-from workers.render import Renderer, render_samples, render_shard
-
-
-class _Unwatched:
-    """Whoever asks waits for the answer alone."""
-
-    def step(self) -> None:
-        """Nothing to tell."""
-
-    def rendered(self, samples: int) -> None:
-        """Nothing to tell."""
-
-    def finishing(self) -> None:
-        """Nothing to tell."""
+from workers.render import Renderer, Unwatched, render_samples, render_shard
 
 
 def answer(asked: dict[str, Any], plan: Plan, renderer: Renderer) -> bytes:
     """The bytes that are asked for."""
     if "shard" in asked:
         first, count = asked["shard"]
-        return render_shard(plan, Shard(0, first, count), renderer, _Unwatched()).tar
+        return render_shard(plan, Shard(0, first, count), renderer, Unwatched()).tar
     samples = _samples(plan, asked["sprites"])
-    return render_samples(plan, samples, renderer, _Unwatched()).tobytes()
+    return render_samples(plan, samples, renderer, Unwatched()).tobytes()
 
 
 def _samples(plan: Plan, wanted: Iterable[Sequence[Any]]) -> list[Sample]:
