@@ -84,6 +84,9 @@ class Settings:
         return self.home / "logs"
 
 
+_KINDS = {f.name: f.type for f in fields(Settings)}
+
+
 @dataclass(frozen=True, slots=True)
 class Sourced:
     """A setting's value with where it came from, for `spritemill config`."""
@@ -134,7 +137,11 @@ def as_environment(settings: Settings) -> dict[str, str]:
 
 def hide_password(url: str) -> str:
     """The URL with its password replaced by stars."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        before, _, host = url.rpartition("@")
+        return f"{before.partition('//')[0]}//***@{host}" if before else url
     if not parts.password:
         return url
     host = parts.netloc.rpartition("@")[2]
@@ -149,18 +156,18 @@ def settings_file(environ: Mapping[str, str]) -> Path:
 def _read(flags: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
     path = settings_file(environ)
     layers: list[tuple[str, Mapping[str, Any]]] = [
-        (str(path), _file(path, required=PREFIX + "CONFIG" in environ)),
+        (str(path), _file(path, required=bool(environ.get(PREFIX + "CONFIG")))),
         ("environment", _environment(environ)),
         ("flag", {name: value for name, value in flags.items() if value is not None}),
     ]
-    values: dict[str, Any] = {
-        "home": platformdirs.user_data_path("spritemill"),
-        "owner": _user(),
-    }
+    values: dict[str, Any] = {f.name: f.default for f in fields(Settings)}
+    values |= {"home": platformdirs.user_data_path("spritemill"), "owner": _user()}
     sources: dict[str, str] = {}
     faults: list[Fault] = []
     for source, layer in layers:
         for name, raw in layer.items():
+            if raw == "" and not _may_be_empty(name):
+                continue
             try:
                 values[name] = _convert(name, raw)
                 sources[name] = source
@@ -172,6 +179,11 @@ def _read(flags: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Setting
     if faults:
         raise RequestError(faults)
     return Settings(**values), sources
+
+
+def _may_be_empty(name: str) -> bool:
+    """Whether an empty text is a value of this setting; of all others it is as if unset."""
+    return _KINDS.get(name) is str and name != "owner"
 
 
 def _user() -> str:
@@ -188,7 +200,7 @@ def _file(path: Path, *, required: bool) -> Mapping[str, Any]:
         if not required:
             return {}
         problem = "there is no such file"
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # which a number of too many digits is, too
         problem = f"it cannot be read as TOML: {error}"
     raise RequestError([Fault("settings file", str(path), problem)])
 
@@ -199,18 +211,31 @@ def _environment(environ: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _convert(name: str, raw: Any) -> Any:
-    kinds = {f.name: f.type for f in fields(Settings)}
-    if name not in kinds:
+    """Raises ValueError that says what is needed."""
+    if name not in _KINDS:
         raise ValueError("there is no such setting; `spritemill config` lists them all")
-    kind = kinds[name]
+    kind = _KINDS[name]
     if kind is Path:
-        return Path(raw).expanduser().absolute()
-    if kind in (int, float) and (isinstance(raw, bool) or not isinstance(raw, int | float | str)):
-        raise ValueError("a number is needed")
+        return _path(raw)
+    if kind is str:
+        return str(raw)
+    needed = ValueError("a whole number is needed" if kind is int else "a number is needed")
+    cut = kind is int and isinstance(raw, float) and not raw.is_integer()
+    if cut or isinstance(raw, bool):
+        raise needed
     try:
         return kind(raw)  # type: ignore[operator]  # a dataclass field's type is a class here
-    except ValueError:
-        raise ValueError("a number is needed") from None
+    except (TypeError, ValueError, OverflowError):
+        raise needed from None
+
+
+def _path(raw: Any) -> Path:
+    try:
+        return Path(raw).expanduser().absolute()
+    except TypeError:
+        raise ValueError("the name of a folder is needed") from None
+    except RuntimeError as error:  # ~ and a name that no user here has
+        raise ValueError(f"there is no such folder: {error}") from None
 
 
 def _shown(name: str, raw: Any) -> str:
@@ -219,18 +244,19 @@ def _shown(name: str, raw: Any) -> str:
 
 def _check(values: Mapping[str, Any]) -> list[Fault]:
     faults = _check_numbers(values)
-    if values.get("renew_seconds", 15.0) * 2 > values.get("lease_seconds", 90.0):
-        faults.append(
-            Fault("renew_seconds", str(values["renew_seconds"]), "it must be at most half a lease")
-        )
+    renew, lease = values["renew_seconds"], values["lease_seconds"]
+    if renew * 2 > lease:
+        problem = f"it must be at most half of lease_seconds, {lease:g}"
+        remedy = "Lower it, or raise lease_seconds."
+        faults.append(Fault("renew_seconds", f"{renew:g}", problem, remedy))
     choices = {
         "renderer": ("diffusion", "fake"),
         "log_level": ("debug", "info", "warning", "error"),
     }
     for name, allowed in choices.items():
-        if values.get(name, allowed[0]) not in allowed:
+        if values[name] not in allowed:
             faults.append(Fault(name, values[name], f"it must be one of {', '.join(allowed)}"))
-    return faults + _check_weights(values.get("owner_weights", "")) + _check_urls(values)
+    return faults + _check_weights(values["owner_weights"]) + _check_urls(values)
 
 
 def _check_weights(text: str) -> list[Fault]:
@@ -261,39 +287,39 @@ def _weights(text: str) -> dict[str, float]:
 def _check_numbers(values: Mapping[str, Any]) -> list[Fault]:
     faults = []
     for name in _ABOVE_ZERO:
-        if not 0 < values.get(name, 1) < float("inf"):
+        if not 0 < values[name] < float("inf"):
             faults.append(Fault(name, str(values[name]), "it must be above 0"))
     for name in ("workers", "grace_seconds"):
-        if not 0 <= values.get(name, 0) <= 1000:
+        if not 0 <= values[name] <= 1000:
             faults.append(Fault(name, str(values[name]), "it must be from 0 to 1000"))
     for name in _NOT_NEGATIVE:
-        if not 0 <= values.get(name, 0) < float("inf"):
+        if not 0 <= values[name] < float("inf"):
             faults.append(Fault(name, str(values[name]), "it must be 0 or more"))
     for name in ("slots", "max_samples"):
-        if values.get(name, 1) < 1:
+        if values[name] < 1:
             faults.append(Fault(name, str(values[name]), "it must be at least 1"))
     return faults
 
 
+def _check_broker(url: str) -> list[Fault]:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        return [Fault("broker_url", hide_password(url), f"it is no URL: {error}")]
+    if url and parts.scheme not in ("redis", "rediss", "redis+socket"):
+        problem = "it must begin with redis:// or rediss://"
+        return [Fault("broker_url", hide_password(url), problem)]
+    checks = parse_qs(parts.query).get("ssl_cert_reqs", [""])[0]
+    if parts.scheme == "rediss" and checks not in ("required", "CERT_REQUIRED"):
+        problem = "this TLS connection would accept any certificate"
+        remedy = "Add ?ssl_cert_reqs=required to the URL."
+        return [Fault("broker_url", hide_password(url), problem, remedy)]
+    return []
+
+
 def _check_urls(values: Mapping[str, Any]) -> list[Fault]:
-    faults = []
-    broker = values.get("broker_url", "")
-    scheme = urlsplit(broker).scheme
-    if broker and scheme not in ("redis", "rediss", "redis+socket"):
-        faults.append(
-            Fault("broker_url", hide_password(broker), "it must begin with redis:// or rediss://")
-        )
-    checks = parse_qs(urlsplit(broker).query).get("ssl_cert_reqs", [""])[0]
-    if scheme == "rediss" and checks not in ("required", "CERT_REQUIRED"):
-        faults.append(
-            Fault(
-                "broker_url",
-                hide_password(broker),
-                "this TLS connection would accept any certificate",
-                "Add ?ssl_cert_reqs=required to the URL.",
-            )
-        )
-    database = values.get("database_url", "")
+    faults = _check_broker(values["broker_url"])
+    database = values["database_url"]
     if database and not database.startswith(("sqlite:///", "postgresql+psycopg://")):
         faults.append(
             Fault(
@@ -302,7 +328,7 @@ def _check_urls(values: Mapping[str, Any]) -> list[Fault]:
                 "it must begin with postgresql+psycopg:// or sqlite:///",
             )
         )
-    store = values.get("store_url", "")
+    store = values["store_url"]
     if "://" in store and not store.startswith("s3://"):
         faults.append(Fault("store_url", store, "it must be s3://bucket/prefix or a folder"))
     return faults

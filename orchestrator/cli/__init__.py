@@ -111,7 +111,7 @@ def _trace(error: Exception) -> None:
 
     try:
         wanted = load().log_level == "debug"
-    except RequestError:
+    except Exception:  # noqa: BLE001  # it is told already what is wrong with them
         return
     if wanted:
         import traceback

@@ -49,7 +49,9 @@ def test_passwords_are_never_explained(tmp_path: Path) -> None:
         ("slots", "0", "at least 1"),
         ("lease_seconds", "nan", "above 0"),
         ("lease_seconds", "inf", "above 0"),
-        ("renew_seconds", "80", "half a lease"),
+        ("slots", "1.5", "whole number"),
+        ("slots", "9" * 5000, "whole number"),
+        ("renew_seconds", "80", "at most half of lease_seconds, 90. Lower it"),
         ("renderer", "magic", "one of diffusion, fake"),
         ("log_level", "loud", "one of debug"),
         ("owner_weights", "ada", "a weight above 0"),
@@ -57,6 +59,7 @@ def test_passwords_are_never_explained(tmp_path: Path) -> None:
         ("owner_weights", "ada=nan", "a weight above 0"),
         ("owner_weights", "ada=1,ada=2", "ada is there twice"),
         ("broker_url", "amqp://u:hunter2@host", "redis://"),
+        ("broker_url", "redis://u:hunter2@[::1", "no URL"),
         ("broker_url", "rediss://u:hunter2@host", "any certificate"),
         ("broker_url", "rediss://host?ssl_cert_reqs=none", "any certificate"),
         ("database_url", "mysql://u:hunter2@host/db", "postgresql"),
@@ -71,6 +74,40 @@ def test_bad_setting_is_told_without_its_secret(
         load(environ=environ)
     assert name in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_lease_that_is_too_short_for_the_renewals_is_told_with_both(tmp_path: Path) -> None:
+    environ = environment(tmp_path, SPRITEMILL_LEASE_SECONDS="10")
+    with pytest.raises(RequestError, match=r"renew_seconds = 15: .* half of lease_seconds, 10"):
+        load(environ=environ)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("workers = 1.9", "workers = 1.9: a whole number"),
+        ("workers = inf", "workers = inf: a whole number"),
+        ("workers = true", "workers = True: a whole number"),
+        (f"lease_seconds = 1{'0' * 400}", "a number is needed"),
+        (f"workers = 1{'0' * 5000}", "cannot be read"),
+        ("home = 5", "home = 5: the name of a folder"),
+        ("home = '~nobody-of-that-name/x'", "no such folder"),
+    ],
+)
+def test_value_of_another_kind_is_told(tmp_path: Path, text: str, told: str) -> None:
+    environ = environment(tmp_path)
+    (tmp_path / "settings.toml").write_text(text)
+    with pytest.raises(RequestError, match=told):
+        load(environ=environ)
+
+
+def test_empty_value_is_as_if_unset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platformdirs.user_config_path", lambda _: tmp_path)
+    names = ("CONFIG", "HOME", "OWNER", "SLOTS")
+    found = load({"home": ""}, {f"SPRITEMILL_{name}": "" for name in names})
+    assert found == load(environ={})
+    assert found.owner
+    assert load(environ=environment(tmp_path, SPRITEMILL_BROKER_PREFIX="")).broker_prefix == ""
 
 
 def test_owners_have_the_weights_that_are_set(tmp_path: Path) -> None:
