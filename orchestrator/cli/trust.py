@@ -46,8 +46,11 @@ def diff(
     with call.service() as service:
         one, two = service.datasets.open(first), service.datasets.open(second)
         found = compare(one, two)
-        if out is not None:
+        changed = found.keys["changed"]
+        if out is not None and changed:
             write_file(out, _pairs(one, two, found))
+    if out is not None and not changed:
+        call.console.remark(f"No sprite changed, so {out} is not written.")
     equal = "equal" if found.equal else "different"
     call.console.answer(asdict(found), *_lines(found), brief=equal)
     if not found.equal:
