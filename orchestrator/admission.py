@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import Fault, RequestError
-from core.request import deadline
+from core.request import deadline, sampling
 from core.request.estimate import CONTAINER_BYTES
-from core.request.load import MalformedError, canonical, parse
+from core.request.load import MalformedError, bounded, canonical, parse
 from core.request.plan import Plan, digest, plan
 from core.request.spec import Request
 from core.settings import Settings
+from core.weights.spec import ModelSpec
 from orchestrator import models
 from orchestrator.disk import free_bytes
 from orchestrator.models import Model
@@ -56,14 +57,22 @@ def _planned(
 
         request = extension.whole(request, settings, ledger)
     model = models.named(request.model, ledger)
-    return plan(request, model.spec, settings.max_samples), model
+    return checked(request, model.spec, settings), model
+
+
+def checked(request: Request, spec: ModelSpec, settings: Settings) -> Plan:
+    """The plan of a request that this mill would take now. Raises RequestError."""
+    made = plan(request, spec, settings.max_samples)
+    faults = [*sampling.idle(request, spec), *_late(request), *_too_large(made, settings)]
+    if faults:
+        raise RequestError(bounded(faults))
+    return made
 
 
 def admitted(made: Plan, model: Model, settings: Settings) -> "NewJob":
-    """The job to add. Raises RequestError when its dataset would not fit on the disk."""
+    """The job to add."""
     from core.ledger.jobs import NewJob, new_id
 
-    _refuse_what_does_not_fit(made, settings)
     budget = made.request.budget
     return NewJob(
         id=new_id(),
@@ -86,31 +95,33 @@ def admitted(made: Plan, model: Model, settings: Settings) -> "NewJob":
 
 
 def _deadline(request: Request) -> float | None:
-    """The deadline in epoch seconds. Raises RequestError when it has passed."""
-    if request.deadline is None:
-        return None
-    found = deadline.moment(request.deadline, time.time())
-    if found <= time.time():
-        remedy = "Give a later one, or a span such as 12h."
-        raise RequestError([Fault("deadline", request.deadline, "it has passed", remedy)])
-    return found
+    """The deadline in epoch seconds."""
+    return None if request.deadline is None else deadline.moment(request.deadline, time.time())
 
 
-def _refuse_what_does_not_fit(made: Plan, settings: Settings) -> None:
+def _late(request: Request) -> list[Fault]:
+    found = _deadline(request)
+    if found is None or found > time.time():
+        return []
+    remedy = "Give a later one, or a span such as 12h."
+    return [Fault("deadline", str(request.deadline), "it has passed", remedy)]
+
+
+def _too_large(made: Plan, settings: Settings) -> list[Fault]:
+    """A dataset that would not fit on this machine's disk."""
     if settings.store.startswith("s3://"):
-        return
+        return []
     picture = made.spec.size**2 * made.spec.channels * _PNG_SHARE
     needed = made.total * (picture + CONTAINER_BYTES)
     free = free_bytes(Path(settings.store))
-    if needed > free:
-        raise RequestError(
-            [
-                Fault(
-                    "samples",
-                    f"{made.total:,}",
-                    f"they need about {needed / 1e9:,.1f} GB, but {settings.store} has "
-                    f"{free / 1e9:,.1f} GB free",
-                    "Ask for fewer, or set store_url to a larger store.",
-                )
-            ]
+    if needed <= free:
+        return []
+    return [
+        Fault(
+            "samples",
+            f"{made.total:,}",
+            f"they need about {needed / 1e9:,.1f} GB, but {settings.store} has "
+            f"{free / 1e9:,.1f} GB free",
+            "Ask for fewer, or set store_url to a larger store.",
         )
+    ]

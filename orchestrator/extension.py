@@ -15,7 +15,7 @@ from core.request import extension
 from core.request.load import canonical, parse
 from core.request.plan import RENDERER_VERSION, plan
 from core.request.spec import Parent, Request
-from orchestrator import models
+from orchestrator import admission, models
 
 if TYPE_CHECKING:
     from core.ledger import Ledger
@@ -39,10 +39,13 @@ def text(
     """The request that extends a dataset: by what another's text asks, or to so many samples of
     each of its contexts. A dataset from elsewhere is copied to the store. Raises RequestError.
     """
-    manifest = upload(service.datasets.open(dataset), service.store, on_progress)
-    had = parse(request_of(StoreSource(service.store, manifest.job)))
+    source = service.datasets.open(dataset)
+    manifest, had = read_manifest(source), parse(request_of(source))
     asked = extension.more(had, samples) if samples else parse(wanted or "")
-    return canonical(_extended(asked, had, manifest, service.ledger_if_any))
+    extended = _extended(asked, had, manifest, service.ledger_if_any)
+    admission.checked(extended, manifest.model, service.settings)
+    upload(source, service.store, on_progress)
+    return canonical(extended)
 
 
 def whole(request: Request, settings: "Settings", ledger: "AnyLedger") -> Request:

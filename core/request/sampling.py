@@ -1,7 +1,7 @@
 """How a model is sampled: what a request left out, filled in; and what the model cannot do."""
 
 from core.errors import Fault
-from core.request.spec import MAX_STEPS, Sampling
+from core.request.spec import MAX_STEPS, Request, Sampling
 from core.weights.spec import ModelSpec
 
 DISCRETE = ("ddpm", "ddim")
@@ -18,10 +18,33 @@ def resolve(asked: Sampling, spec: ModelSpec) -> Sampling:
         sampler=sampler,
         steps=asked.steps or _steps(sampler, asked.step_size, spec),
         step_size=asked.step_size,
-        guidance=defaults.guidance if asked.guidance is None else asked.guidance,
+        guidance=_guidance(asked, spec),
         eta=(asked.eta or 0.0) if sampler == "ddim" else None,
         interval=asked.interval,
     )
+
+
+def idle(request: Request, spec: ModelSpec) -> list[Fault]:
+    """What would say nothing beside a guidance of 1. A dataset that was made so stays sound."""
+    if _guidance(request.sampling, spec) != 1:
+        return []
+    found = [
+        Fault(f"contexts[{number}].negative", "", "guidance 1 steers away from nothing",
+              "Give a guidance above 1, or leave it out.")
+        for number, entry in enumerate(request.contexts)
+        if entry.negative is not None
+    ]  # fmt: skip
+    if request.sampling.interval is not None:
+        low, high = request.sampling.interval
+        found.append(
+            Fault("sampling.interval", f"[{low:g}, {high:g}]", "guidance 1 acts at no noise level",
+                  "Give a guidance above 1, or leave it out.")
+        )  # fmt: skip
+    return found
+
+
+def _guidance(asked: Sampling, spec: ModelSpec) -> float:
+    return spec.defaults.guidance if asked.guidance is None else asked.guidance
 
 
 def faults(asked: Sampling, spec: ModelSpec) -> list[Fault]:

@@ -64,10 +64,37 @@ def test_job_beyond_the_limit_is_refused(tmp_path: Path) -> None:
         service.submit(REQUEST)
 
 
-def test_job_that_does_not_fit_on_the_disk_is_refused(settings: Settings) -> None:
-    text = json.dumps({"contexts": [{"class": "potion", "samples": 10**8}]})
-    with Service(settings) as service, pytest.raises(RequestError, match="GB free"):
-        service.submit(text)
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"contexts": [{"class": "potion", "samples": 10**8}]}, ["GB free"]),
+        ({"deadline": "2020-01-31T18:00:00Z"}, ["it has passed"]),
+        (
+            {
+                "contexts": [{"class": "potion", "samples": 1, "negative": {"class": "hero"}}],
+                "sampling": {"guidance": 1, "interval": [0.1, 2]},
+            },
+            ["contexts[0].negative: guidance 1", "sampling.interval = [0.1, 2]: guidance 1"],
+        ),
+    ],
+)
+def test_what_submit_would_refuse_check_refuses_too(
+    settings: Settings, asked: dict[str, Any], told: list[str]
+) -> None:
+    text = json.dumps({**json.loads(REQUEST), **asked})
+    with Service(settings) as service:
+        for use in (service.check, service.submit):
+            with pytest.raises(RequestError) as caught:
+                use(text)
+            assert [words for words in told if words not in str(caught.value)] == []
+    assert not settings.home.exists()
+
+
+def test_negative_is_taken_with_any_other_guidance(settings: Settings) -> None:
+    context = {"class": "potion", "samples": 1, "negative": {"class": "hero"}}
+    text = json.dumps({"contexts": [context], "sampling": {"guidance": 0}})
+    with Service(settings) as service:
+        assert service.check(text).total == 1
 
 
 def test_submitted_job_pins_its_weights_and_waits(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,18 @@ def test_dataset_without_a_manifest_is_not_extended(here: Bench, service: Servic
     (here.folder / MANIFEST).unlink()
     with pytest.raises(NotFoundError):
         extension.text(service, str(here.folder), None, 50)
+
+
+@pytest.mark.parametrize(("samples", "limit"), [(40, 10**8), (50, 49)])
+def test_refused_extension_copies_nothing(
+    here: Bench, service: Service, tmp_path: Path, samples: int, limit: int
+) -> None:
+    elsewhere = tmp_path / "copy"
+    shutil.move(here.folder, elsewhere)
+    limited = Service(replace(service.settings, max_samples=limit))
+    with pytest.raises(RequestError):
+        extension.text(limited, str(elsewhere), None, samples)
+    assert list(service.store.list("")) == []
 
 
 def test_dataset_from_elsewhere_comes_into_the_store(
