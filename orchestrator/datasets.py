@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import ConflictError, UsageError
+from core.errors import ConflictError, NotFoundError, UsageError
 from core.ledger.states import JobState
 from core.settings import Settings
 
@@ -29,6 +29,8 @@ class Datasets:
 
     def place(self, name: str) -> str:
         """Where a finished dataset lies: a folder, or s3://bucket/prefix."""
+        if at(name, self._service.settings):
+            return name.rstrip("/")
         job = self._service.job(name)
         refuse_unfinished(job)
         return place(job, self._service.settings)
@@ -75,12 +77,25 @@ class Datasets:
         """The contact sheet of a finished dataset, a PNG file."""
         from core.dataset.layout import PREVIEW
 
-        with self._source(name).open(PREVIEW) as opened:
+        with self.open(name).open(PREVIEW) as opened:
             return opened.read()
 
     def open(self, name: str) -> "Dataset":
-        """A finished dataset: a folder, s3://bucket/prefix/datasets/JOB, or a job of this mill."""
-        return at(name, self._service.settings) or self._source(name)
+        """A finished dataset: a folder, s3://bucket/prefix/datasets/JOB, or a job of this mill.
+
+        Raises NotFoundError, ConflictError for a job that has none, UsageError.
+        """
+        if found := at(name, self._service.settings):
+            return found
+        try:
+            return self._source(name)
+        except NotFoundError as error:
+            if name == "latest":
+                raise
+            raise NotFoundError(
+                f"dataset = {name}: there is no folder and no job of that name.",
+                remedy="`spritemill list --state succeeded` names the jobs that have one.",
+            ) from error
 
     def origin(self, job: str, shard: int) -> "Origin | None":
         """Who made a shard of a job, if this mill's ledger knows."""
@@ -98,6 +113,13 @@ class Datasets:
 
         if not out:
             raise UsageError("out: it is empty.", remedy="Name a folder or s3://bucket/prefix.")
+        if not out.startswith("s3://") and Path(out).exists() and not Path(out).is_dir():
+            raise UsageError(f"out = {out}: it is no folder.", remedy="Name a new one.")
+        if _within(out, self.place(name)):
+            raise UsageError(
+                f"out = {out}: it is in the dataset itself, which would be damaged.",
+                remedy="Name a folder outside of it.",
+            )
         store = storage.connect(replace(self._service.settings, store_url=out))
         return export(self.open(name), store, out, kind, options, on_stage)
 
@@ -122,6 +144,13 @@ def place(job: "Job", settings: Settings) -> str:
     if settings.store.startswith("s3://"):
         return f"{settings.store.rstrip('/')}/datasets/{job.id}"
     return str(Path(settings.store) / "datasets" / job.id)
+
+
+def _within(out: str, place: str) -> bool:
+    """Whether an export would be written into what lies at a place."""
+    if out.startswith("s3://") or place.startswith("s3://"):
+        return f"{out.rstrip('/')}/".startswith(f"{place}/")
+    return Path(out).resolve().is_relative_to(Path(place).resolve())
 
 
 def at(address: str, settings: Settings) -> "Dataset | None":

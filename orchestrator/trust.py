@@ -1,8 +1,9 @@
 """Use cases about finished datasets: prove, show, render again, mend."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.dataset import comparison, index
@@ -35,7 +36,7 @@ class Shown:
     @property
     def document(self) -> dict[str, Any]:
         where = {"shard": self.shard, "worker": self.worker, "attempt": self.attempt}
-        return {**asdict(self.record), **where}
+        return {**json.loads(self.record.encode()), **where}
 
 
 def show(service: "Service", name: str) -> Shown:

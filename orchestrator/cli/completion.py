@@ -1,4 +1,4 @@
-"""What the shell offers after TAB: jobs, models and classes that are there."""
+"""What the shell offers after TAB: jobs, datasets, workers, models and classes that are there."""
 
 import typer
 
@@ -11,6 +11,21 @@ def jobs(context: typer.Context, incomplete: str) -> Offers:
     with _session(context).service() as service:
         found = [(job.id, f"{job.name}, {job.state}") for job in service.list()]
     return _beginning(incomplete, [*found, ("latest", "the newest")])
+
+
+def datasets(context: typer.Context, incomplete: str) -> Offers:
+    """The jobs that have one."""
+    with _session(context).service() as service:
+        found = [(job.id, job.name) for job in service.list(states=["succeeded"])]
+    return _beginning(incomplete, [*found, ("latest", "the newest")])
+
+
+def workers(context: typer.Context, incomplete: str) -> Offers:
+    """Those that are there."""
+    with _session(context).service() as service:
+        alive = [each for each in service.workers() if each.state != "gone"]
+    found: Offers = [(each.id, each.state) for each in alive]
+    return _beginning(incomplete, found)
 
 
 def models(context: typer.Context, incomplete: str) -> Offers:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.errors import CorruptError, UsageError
-from orchestrator.cli import units
+from orchestrator.cli import completion, units
 from orchestrator.cli.console import Console
 from orchestrator.cli.interrupt import interrupted, same_command
 from orchestrator.cli.jobs import JobName
@@ -20,6 +20,15 @@ from orchestrator.cli.session import session
 if TYPE_CHECKING:
     from core.dataset.comparison import Comparison
     from orchestrator.service import Service
+
+DatasetName = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATASET",
+        help="A folder, s3://bucket/prefix/datasets/JOB, or a job.",
+        autocompletion=completion.datasets,
+    ),
+]
 
 
 def download(
@@ -43,7 +52,7 @@ def download(
 
 def preview(
     context: typer.Context,
-    job: JobName = "latest",
+    dataset: DatasetName = "latest",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the picture there.")
     ] = None,
@@ -54,8 +63,8 @@ def preview(
     """
     call = session(context)
     with call.service() as service:
-        png = service.datasets.preview(job)
-        place = f"{service.datasets.place(job)}/preview.png"
+        png = service.datasets.preview(dataset)
+        place = f"{service.datasets.place(dataset)}/preview.png"
     if out is not None:
         write_file(out, png)
         place = str(out)
@@ -69,12 +78,7 @@ def preview(
 
 def verify(
     context: typer.Context,
-    dataset: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATASET", help="A folder, s3://bucket/prefix/datasets/JOB, or a job."
-        ),
-    ] = "latest",
+    dataset: DatasetName = "latest",
     regenerate: Annotated[
         str | None,
         typer.Option(metavar="SHARE", help="Render that many again, too: 1%, or a number."),
@@ -135,8 +139,18 @@ def write(console: Console, service: "Service", job: str, folder: Path, *, folde
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file that was asked for, and its folder. Raises UsageError."""
+    make_room(path)
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def make_room(path: Path) -> None:
+    """Make the folder of a file that is to be written. Raises UsageError where none can be."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder.", remedy="Name a file in it.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from error

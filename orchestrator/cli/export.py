@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import units
+from orchestrator.cli.dataset import DatasetName
 from orchestrator.cli.interrupt import interrupted, same_command
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.session import session
@@ -25,10 +26,7 @@ def export(
     out: Annotated[
         str, typer.Option("--out", metavar="DIR", help="Folder to write, or s3://bucket/prefix.")
     ],
-    dataset: Annotated[
-        str,
-        typer.Argument(metavar="DATASET", help="A dataset's folder or s3:// address, or a job."),
-    ] = "latest",
+    dataset: DatasetName = "latest",
     split: Annotated[
         str, typer.Option(metavar="NAME=SHARE,...", help="Parts, such as train=0.9,test=0.1.")
     ] = "",

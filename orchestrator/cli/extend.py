@@ -7,11 +7,11 @@ import typer
 from core.errors import UsageError
 from orchestrator.cli import job_view, units
 from orchestrator.cli.asked import request_text
+from orchestrator.cli.dataset import DatasetName
 from orchestrator.cli.progress import Progress, data
 from orchestrator.cli.request import Workers
 from orchestrator.cli.run import make
 from orchestrator.cli.session import session
-from orchestrator.cli.trust import DatasetName
 
 
 def extend(

@@ -7,6 +7,7 @@ import typer
 
 from core.storage.files import disk_errors
 from orchestrator.cli import units
+from orchestrator.cli.dataset import DatasetName, make_room
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.session import session
 
@@ -17,12 +18,7 @@ def _shards(done: int, total: int) -> str:
 
 def report(
     context: typer.Context,
-    dataset: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATASET", help="A folder, s3://bucket/prefix/datasets/JOB, or a job."
-        ),
-    ] = "latest",
+    dataset: DatasetName = "latest",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The page; else NAME-report.html.")
     ] = None,
@@ -42,9 +38,10 @@ def report(
     with call.service() as service, Progress(call.console, "report", _shards) as progress:
         source = service.datasets.open(dataset)
         manifest = read_manifest(source)
+        path = out or Path(f"{manifest.name.replace(' ', '-')}-report.html")
+        make_room(path)
         beside = read_folder(real, manifest.model.size) if real else None
         html = render(source, manifest, beside, progress.update)
-    path = out or Path(f"{manifest.name.replace(' ', '-')}-report.html")
     with disk_errors(str(path)):
         path.write_text(html, encoding="utf-8")
     call.console.answer({"report": path}, f"Wrote {path}.", brief=str(path))

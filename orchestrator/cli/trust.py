@@ -11,7 +11,7 @@ import typer
 from core.errors import EXIT_FAILED, CorruptError
 from orchestrator.cli import units
 from orchestrator.cli.console import columns
-from orchestrator.cli.dataset import write_file
+from orchestrator.cli.dataset import DatasetName, write_file
 from orchestrator.cli.progress import Progress, data
 from orchestrator.cli.session import session
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from core.dataset.repair import Repair
     from core.dataset.source import Source
 
-DatasetName = Annotated[
-    str,
-    typer.Argument(metavar="DATASET", help="A folder, s3://bucket/prefix/datasets/JOB, or a job."),
-]
 _SHOWN = 20
 _PICTURES = 64
 

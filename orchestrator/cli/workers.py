@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.errors import UsageError
-from orchestrator.cli import units
+from orchestrator.cli import completion, units
 from orchestrator.cli.console import columns
 from orchestrator.cli.session import session
 
@@ -25,7 +25,12 @@ _HEAD = (
 _WANTED = ("class", "device", "jobs", "GPU-seconds", "workers", "wanted")
 
 Ids = Annotated[
-    list[str] | None, typer.Argument(metavar="[WORKER]...", help="Their ids; none: all.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[WORKER]...",
+        help="Their ids; none: all.",
+        autocompletion=completion.workers,
+    ),
 ]
 
 

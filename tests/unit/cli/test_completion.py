@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from core.ledger import workers
+from core.ledger.workers import NewWorker
 from core.settings import load
 from orchestrator.service import Service
 
@@ -49,3 +51,13 @@ def test_tab_offers_jobs_by_their_ids(tmp_path: Path) -> None:
     with Service(load({"home": str(tmp_path)})) as service:
         job = service.submit(REQUEST).job.id
     assert offered(f"cancel {job[:3]}", tmp_path) == [job]
+    assert offered("verify ", tmp_path) == ["latest"], "it has no dataset"
+
+
+def test_tab_offers_workers_that_are_there(tmp_path: Path) -> None:
+    with Service(load({"home": str(tmp_path)})) as service:
+        service.upgrade()
+        for name in ("w1", "w2"):
+            workers.register(service.ledger, NewWorker(name, "host", 1, 0.0, "none", "cpu", {}, 1))
+        workers.gone(service.ledger, "w2")
+    assert offered("workers drain ", tmp_path) == ["w1"]
