@@ -95,14 +95,15 @@ class Service:
 
         return admission.planned(text, self.settings, self.ledger_if_any)[0]
 
-    def estimate(self, text: str) -> "Calibrated":
-        """What a request will take, by rendering a tile or two. Raises RequestError."""
+    def estimate(self, text: str, workers: int | None = None) -> "Calibrated":
+        """What a request will take of so many workers, else of those that there are, by rendering
+        a tile or two. Raises RequestError."""
         from orchestrator import admission, calibration
 
         made, model = admission.planned(text, self.settings, self.ledger_if_any)
         ledger = self.ledger_if_any()
         live = ledgers.workers.live(ledger, fleet.silent_after(self.settings)) if ledger else []
-        count = len(live) or max(1, self.settings.workers)
+        count = workers or len(live) or max(1, self.settings.workers)
         return calibration.calibrate(made, model.weights, self.settings, count)
 
     def animate(self, text: str, film: "Film") -> bytes:
@@ -158,12 +159,16 @@ class Service:
         return self._move(name, JobState.PAUSED)
 
     def resume(self, name: str) -> "Job":
-        """Go on with a paused job, without the limit for which it is paused, if it is for one."""
+        """Go on with a paused job, without the limit for which it is paused, if it is for one.
+
+        One that never ran is planned again: its first claim makes it run.
+        """
         from core.ledger import limits
 
         job = self.job(name)
         limits.lift(self.ledger, job)
-        return self._move(job.id, JobState.RUNNING, only_from=JobState.PAUSED)
+        to = JobState.PLANNED if job.started_at is None else JobState.RUNNING
+        return self._move(job.id, to, only_from=JobState.PAUSED)
 
     def retry(self, name: str) -> "Job":
         """Render again just what a succeeded job could not; it gets a new manifest then.

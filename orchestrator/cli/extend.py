@@ -8,6 +8,7 @@ from core.errors import UsageError
 from orchestrator.cli import job_view, units
 from orchestrator.cli.asked import request_text
 from orchestrator.cli.dataset import DatasetName
+from orchestrator.cli.jobs import remark_idle
 from orchestrator.cli.progress import Progress, data
 from orchestrator.cli.request import Workers
 from orchestrator.cli.run import make
@@ -38,6 +39,11 @@ def extend(
 
     if (samples is None) == (request is None):
         raise UsageError("extend by what?", remedy="Give either --samples or --request.")
+    if submit and workers is not None:
+        raise UsageError(
+            f"workers = {workers}: with --submit the mill or the fleet has its own.",
+            remedy="Say `workers` in the request, or leave --submit out.",
+        )
     call = session(context)
     wanted = None if request is None else request_text(request)
     with call.service() as service, Progress(call.console, "copy", data) as progress:
@@ -48,6 +54,7 @@ def extend(
     with call.service() as service:
         submitted = service.submit(asked)
         job = submitted.job
+        remark_idle(call)
         new = units.count(job.total_samples, "new sprite")
         call.console.answer(
             {**job_view.document(service.status(job.id)), "created": submitted.created},

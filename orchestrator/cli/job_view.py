@@ -20,8 +20,9 @@ def title(job: "Job") -> str:
 
 
 def document(status: "JobStatus") -> dict[str, Any]:
-    """A job with its progress, as one flat document."""
+    """A job with its progress, as one flat document; `workers` is the job's own limit."""
     found = asdict(status)
+    found["workers_live"] = found.pop("workers")
     return {**found.pop("job"), **found}
 
 
@@ -39,7 +40,10 @@ def lines(status: "JobStatus") -> list[str]:
             ("rate", units.rate(status.rate) if status.rate else ""),
             ("left", "" if over else _left(status)),
             ("cost", _cost(status, over=over)),
-            ("workers", "" if over else f"{status.workers:,}"),
+            ("workers", "" if over else _workers(status)),
+            ("priority", str(job.priority) if job.priority else ""),
+            ("deadline", units.moment(job.deadline) if job.deadline else ""),
+            ("budget", _budget(job)),
             ("size", units.size(job.bytes_done) if job.bytes_done else ""),
             ("created", units.moment(job.created_at)),
             ("finished", units.moment(job.finished_at)),
@@ -51,6 +55,16 @@ def lines(status: "JobStatus") -> list[str]:
             ("digest", job.dataset_digest or ""),
         )
     )
+
+
+def _workers(status: "JobStatus") -> str:
+    """Those of the whole mill, and the most of them that work at the job."""
+    limit = status.job.workers
+    return f"{status.workers:,}" + (f", at most {limit:,} at this job" if limit else "")
+
+
+def _budget(job: "Job") -> str:
+    return f"{job.gpu_seconds:,.12g} GPU-seconds, then {job.at_end}" if job.gpu_seconds else ""
 
 
 def _refused(job: "Job") -> str:
@@ -79,8 +93,11 @@ def _cost(status: "JobStatus", *, over: bool) -> str:
     return f"{spent:,.0f} GPU-seconds{to_come}" if spent else ""
 
 
-def table(jobs: "Iterable[Job]") -> list[str]:
-    return columns(_HEAD, map(_row, jobs), right="done sprites")
+def table(jobs: "Iterable[Job]", *, owners: bool = False) -> list[str]:
+    if not owners:
+        return columns(_HEAD, map(_row, jobs), right="done sprites")
+    rows = [(*_row(job), job.owner) for job in jobs]
+    return columns((*_HEAD, "owner"), rows, right="done sprites")
 
 
 def _row(job: "Job") -> tuple[str, ...]:

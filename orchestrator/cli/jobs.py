@@ -46,7 +46,7 @@ def submit(
     with call.service() as service:
         submitted = service.submit(request_text(request), again=again)
         job = submitted.job
-        _remark_idle(call)
+        remark_idle(call)
         if wait:
             _follow(call, service, job.id)
             return
@@ -85,9 +85,16 @@ def list_(
     """
     call = session(context)
     with call.service() as service:
-        found = service.list(states=state, everyone=everyone, limit=limit)
-    shown = job_view.table(found) if found else ["No jobs. `spritemill run` makes one."]
+        there = service.list(states=state, everyone=everyone, limit=limit + 1)
+    found = there[:limit]
+    shown = (
+        job_view.table(found, owners=everyone)
+        if found
+        else ["No jobs. `spritemill run` makes one."]
+    )
     call.console.answer(found, *shown, brief="\n".join(job.id for job in found))
+    if len(there) > limit:
+        call.console.remark(f"There are more than these {limit:,}: --limit N shows them.")
 
 
 def watch(context: typer.Context, job: JobName = "latest") -> None:
@@ -217,7 +224,7 @@ def _follow(call: Session, service: "Service", name: str) -> None:
     check_success(status)
 
 
-def _remark_idle(call: Session) -> None:
+def remark_idle(call: Session) -> None:
     """Say so when nothing here would make what was submitted."""
     from orchestrator.mill_file import find
 

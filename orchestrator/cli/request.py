@@ -93,7 +93,7 @@ def plan(context: typer.Context, request: RequestFile, workers: Workers = None) 
     with call.service(workers=workers) as service:
         service.check(text := request_text(request))
         call.console.remark("Rendering two tiles to see how long it takes ...")
-        found = service.estimate(text)
+        found = service.estimate(text, workers)
     expected = found.estimate
     call.console.answer(
         found,

@@ -62,6 +62,11 @@ def make(
 ) -> None:
     """Make the dataset of a request's text here and now, and tell of it."""
     settings = call.settings(workers=workers)
+    if settings.embedded and not settings.workers:
+        raise UsageError(
+            "workers = 0: nobody would render.",
+            remedy="Give 1 or more; `spritemill up --workers 0` keeps a mill without any.",
+        )
     if out is not None:
         _refuse_unless_free(out)
     stages = Stages()

@@ -142,18 +142,37 @@ def test_unfinished_job_has_no_dataset(settings: Settings, tmp_path: Path) -> No
             service.remove(job)
 
 
-def test_only_what_is_paused_is_resumed(settings: Settings) -> None:
+def test_paused_and_resumed_a_job_is_what_it_was(settings: Settings) -> None:
     with Service(settings) as service:
         job = service.submit(REQUEST).job.id
-        with pytest.raises(ConflictError, match="planned"):
-            service.resume(job)
-        assert service.pause(job).state == "paused"
-        assert service.pause(job).state == "paused"
-        assert service.resume(job).state == "running"
+        for _ in range(2):
+            assert service.pause(job).state == "paused"
+        for _ in range(2):
+            assert service.resume(job).state == "planned"
+        shards.plan_rows(service.ledger, job, 0, [100])
+        assert shards.claim(service.ledger, RenderHint(job, 0, 0), "w1", "n1", 60.0)
+        service.pause(job)
+        for _ in range(2):
+            assert service.resume(job).state == "running"
         assert service.cancel(job).state == "cancelled"
+        with pytest.raises(ConflictError, match="cancelled"):
+            service.resume(job)
+
+
+def test_removed_job_is_gone(settings: Settings) -> None:
+    with Service(settings) as service:
+        job = service.submit(REQUEST).job.id
+        service.cancel(job)
         service.remove(job)
         with pytest.raises(NotFoundError):
             service.status(job)
+
+
+def test_plan_counts_the_workers_that_are_asked_for_whoever_is_there(fleet: Service) -> None:
+    fleet.submit(REQUEST)
+    register(fleet, "w1", {})
+    assert fleet.estimate(REQUEST).workers == 1
+    assert fleet.estimate(REQUEST, 7).workers == 7
 
 
 def test_workers_are_ordered_by_prefix_or_all(settings: Settings) -> None:

@@ -97,4 +97,4 @@ def test_resumed_job_goes_on_without_the_limit_it_ran_over(tmp_path: Path) -> No
         assert paused
         assert paused.state == "paused"
         resumed = service.resume(job.id)
-    assert (resumed.state, resumed.deadline) == ("running", None)
+    assert (resumed.state, resumed.deadline) == ("planned", None)
