@@ -81,6 +81,8 @@ def _json(text: str) -> Any:
         return json.loads(text, object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
         raise _refused(f"line {error.lineno}", f"not JSON: {error.msg}") from None
+    except ValueError:
+        raise _refused("request", "a number in it has too many digits") from None
     except RecursionError:
         raise _refused("request", "it is nested too deeply") from None
 

@@ -13,7 +13,17 @@ from core.request import document, images
 from core.request.names import nearest
 from core.request.quality import Drift, Quality
 from core.request.remainder import Remainder
-from core.request.spec import Asked, ContextSpec, Outputs, Pixels, Product, Request, Sampling
+from core.request.spec import (
+    Asked,
+    Budget,
+    ContextSpec,
+    Outputs,
+    Parent,
+    Pixels,
+    Product,
+    Request,
+    Sampling,
+)
 
 _MOST_FAULTS = 20
 _ROUNDS = 3
@@ -133,7 +143,7 @@ def _named(where: tuple[int | str, ...]) -> list[int | str]:
 def _keys(where: tuple[int | str, ...]) -> list[str]:
     """The keys that are taken where this one stands."""
     part: type[BaseModel] = Request
-    names = [step for step in where[:-1] if isinstance(step, str)]
+    names = [step for step in _named(where[:-1]) if isinstance(step, str)]
     inside: dict[str, type[BaseModel]] = {
         "contexts": ContextSpec,
         "product": Product,
@@ -143,6 +153,8 @@ def _keys(where: tuple[int | str, ...]) -> list[str]:
         "outputs": Outputs,
         "quality": Quality,
         "drift": Drift,
+        "budget": Budget,
+        "parent": Parent,
     }
     if names:
         part = inside.get(names[-1], Request)

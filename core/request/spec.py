@@ -197,6 +197,12 @@ class Parent(_Part):
     shards: Annotated[int, Field(strict=True, ge=1)]
 
 
+Extended = Annotated[
+    Annotated[str, Tag("#name")] | Annotated[Parent, Tag("#part")],
+    Discriminator(lambda value: "#part" if isinstance(value, dict | Parent) else "#name"),
+]
+
+
 class Budget(_Part):
     """How much a job may spend."""
 
@@ -222,7 +228,7 @@ class Request(_Part):
         int, Field(strict=True, ge=0, lt=2**63, description="Other seed, other sprites.")
     ] = 0
     parent: Annotated[
-        str | Parent | None,
+        Extended | None,
         Field(description="A job, or the digest of its dataset, that this one extends."),
     ] = None
     samples: Annotated[Count | None, Field(description="Sprites of each context.")] = None

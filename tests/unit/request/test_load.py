@@ -77,6 +77,10 @@ def test_canonical_text_reads_back_as_the_same_request() -> None:
         (GOOD + "outputs: {shard_samples: 0}", "outputs.shard_samples", "at least 1"),
         (GOOD + "seed: -1", "seed", "at least 0"),
         (GOOD + "version: 2", "version", "must be 1"),
+        (GOOD + "parent: 5", "parent", "must be text"),
+        (GOOD + "parent: {jobs: a}", "parent.jobs", "Did you mean job?"),
+        (GOOD + "budget: {gpu_secs: 5}", "budget.gpu_secs", "Did you mean gpu_seconds?"),
+        ('{"seed": ' + "1" * 5000 + "}", "request", "too many digits"),
     ],
 )
 def test_bad_request_is_told_field_and_remedy(text: str, field: str, told: str) -> None:
