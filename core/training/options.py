@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from core.errors import Fault, RequestError
@@ -14,6 +15,7 @@ GRAINS: dict[str, int] = {"unet": 8, "context-unet": 4}
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SMALLEST, _LARGEST = 8, 256
+_TIMES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Options:
     size: int = 32
     channels: Literal["auto", "1", "3", "4"] = "auto"
     classes: tuple[str, ...] = ()
-    times: int = 500
+    times: int = _TIMES
     minutes: float = 0.0
     images: int = 0
     batch: int = 0
@@ -67,8 +69,33 @@ def _faults(options: Options) -> Iterator[Fault]:
         )  # fmt: skip
     if options.recipe == "dungeon" and (size, options.channels) not in ((32, "auto"), (32, "4")):
         yield Fault("recipe", "dungeon", "it has 32 pixels and 4 channels")
+    yield from _idle(options)
     if not NAME.fullmatch(options.name):
         problem = "a model's name is of a-z, 0-9 and ._-, and at most 63 characters"
         yield Fault("name", options.name, problem)
     if options.resume and options.begin_from:
         yield Fault("from", options.begin_from, "a run that is resumed has its weights already")
+
+
+def _idle(options: Options) -> Iterator[Fault]:
+    """Choices that nothing would come of."""
+    if options.recipe == "dungeon":
+        own = {
+            "mirror": options.mirror,
+            "shift": options.shift,
+            "recolour": options.recolour,
+            "classes": ",".join(options.classes),
+        }
+        for name, value in own.items():
+            if value:
+                yield Fault(name, str(value), "the recipe dungeon has its own", "Leave it out.")
+    elif options.classes and not _arrays(Path(options.data)):
+        problem = "only arrays have classes without names"
+        yield Fault("classes", ",".join(options.classes), problem, "Leave it out.")
+    if options.network == "unet" and options.times != _TIMES:
+        remedy = "Leave it out, or give --network context-unet."
+        yield Fault("times", str(options.times), "the unet knows any noise level", remedy)
+
+
+def _arrays(data: Path) -> bool:
+    return data.suffix == ".npy" or any(data.glob("*.npy"))

@@ -152,6 +152,12 @@ def test_stopped_before_the_first_step_nothing_is_kept(data: Path, tmp_path: Pat
         ({"name": "Big Name"}, "name = Big Name"),
         ({"recipe": "dungeon", "size": 16}, "32 pixels"),
         ({"resume": True, "begin_from": "x"}, "from = x"),
+        ({"recipe": "dungeon", "mirror": True}, "mirror = True: the recipe"),
+        ({"recipe": "dungeon", "shift": True}, "shift = True: the recipe"),
+        ({"recipe": "dungeon", "recolour": 0.5}, "recolour = 0.5: the recipe"),
+        ({"recipe": "dungeon", "classes": ("a", "b")}, "classes = a,b: the recipe"),
+        ({"classes": ("a", "b")}, "classes = a,b: only arrays"),
+        ({"times": 1000}, "times = 1000: the unet"),
     ],
 )
 def test_wrong_choices_are_told(faulty: dict[str, Any], told: str) -> None:
