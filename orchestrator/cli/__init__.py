@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, TextIO
 
-from core.errors import EXIT_FAILED, RequestError, SpritemillError
+from core.errors import EXIT_FAILED, RequestError, SpritemillError, UsageError
 
 EXIT_INTERRUPTED = 130
 _FLAGS = ("--json", "--quiet", "-q")
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     gc.set_threshold(50_000)  # collecting among what imports create, and keep, costs 0.07 s
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for any costs 0.02 s
+    _open_streams()
     first, rest = split(sys.argv[1:] if arguments is None else arguments)
     code = _run(rest[0] if rest else "", first + rest)
     for stream in (sys.stdout, sys.stderr):
@@ -29,19 +31,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(word: str, given: list[str]) -> int:
+    as_json = "--json" in given
     try:
         from orchestrator.cli.app import program
 
-        program(word)(given, prog_name="spritemill")
+        code = program(word)(given, prog_name="spritemill", standalone_mode=not as_json)
     except SystemExit as ended:  # how typer ends, well or not
         return ended.code if isinstance(ended.code, int) else EXIT_FAILED
     except SpritemillError as error:
-        return _report(error, "--json" in given)
+        return _report(error, as_json)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001  # the boundary: no traceback unless asked for
-        return _report_unexpected(error, "--json" in given)
-    return 0
+        return _report_other(error, as_json)
+    return code if isinstance(code, int) else 0
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -64,6 +67,13 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return first, rest
 
 
+def _open_streams() -> None:
+    """Open what the caller closed, as `>&-` does, onto nothing."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  # to the end
+
+
 def _flush(stream: TextIO) -> None:
     """Write what is buffered; where the terminal or the pipe is gone, forget it."""
     try:
@@ -82,6 +92,20 @@ def _report(error: SpritemillError, as_json: bool) -> int:
         _write(str(error))
     _trace(error)
     return error.exit_code
+
+
+def _report_other(error: Exception, as_json: bool) -> int:
+    """Of the command line's own errors, those that it leaves to us: when machines are answered."""
+    from typer import Abort, TyperException
+
+    if isinstance(error, TyperException):
+        message = error.format_message()
+        if not message:  # a group without a command: its help was shown instead
+            return error.exit_code
+        return _report(UsageError(message, remedy="See --help."), as_json)
+    if isinstance(error, Abort):
+        return _report(SpritemillError("Aborted."), as_json)
+    return _report_unexpected(error, as_json)
 
 
 def _report_unexpected(error: Exception, as_json: bool) -> int:

@@ -54,6 +54,8 @@ def evaluate(
     call = session(context)
     if not real.is_dir():
         raise UsageError(f"real = {real}: there is no such folder.")
+    if not any(real.iterdir()):
+        raise UsageError(f"real = {real}: the folder is empty.", remedy="Name one of sprites.")
     with call.service() as service:
         kind, found = _resolved(subject, service)
     if steps and kind in ("folder", "job"):

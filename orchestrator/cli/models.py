@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from core.errors import UsageError
 from orchestrator.cli import completion
 from orchestrator.cli.console import columns, fields
 from orchestrator.cli.session import session
@@ -79,6 +80,10 @@ def add(
     $ spritemill models add run/model.safetensors --name forest-32
     """
     call = session(context)
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
     with call.service() as service:
         added = service.add_model(file, name)
     call.console.answer(

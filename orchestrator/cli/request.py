@@ -1,6 +1,7 @@
 """Commands about a request before anything is made of it: init, check, plan, schema."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,7 +46,7 @@ def init(
         return
     try:
         with Path(file).open("w" if force else "x", encoding="utf-8") as out:
-            out.write(text.replace("request.yaml", file))
+            out.write(text.replace("request.yaml", quote(file)))
     except (FileExistsError, IsADirectoryError):
         if Path(file).is_dir():
             raise UsageError(f"{file} is a folder.", remedy="Name a file to write.") from None
@@ -53,7 +54,7 @@ def init(
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}.") from error
     session(context).console.answer(
-        {"file": file}, f"Wrote {file}. Next: spritemill run {file}", brief=file
+        {"file": file}, f"Wrote {file}. Next: spritemill run {quote(file)}", brief=file
     )
 
 

@@ -1,5 +1,6 @@
 """Commands about the installation: doctor, config, db upgrade, db backup."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,14 +39,17 @@ def config(context: typer.Context) -> None:
 
     $ SPRITEMILL_WORKERS=2 spritemill config
     """
-    from core.settings import explain, unknown
+    from core.settings import explain, settings_file, unknown
 
     call = session(context)
     for name in unknown():
         call.console.remark(f"{name} is set in the environment, but there is no such setting.")
     found = explain(call.flags)
     rows = [(item.name, item.value, item.source, item.explain) for item in found]
-    call.console.answer(found, *columns(("setting", "value", "set by", "meaning"), rows))
+    table = columns(("setting", "value", "set by", "meaning"), rows)
+    file = settings_file(os.environ)
+    there = "" if file.is_file() else ", which is not there"
+    call.console.answer(found, *table, "", f"The settings file is {file}{there}.")
 
 
 @database.command()

@@ -1,8 +1,10 @@
 """The boundary: exit codes, messages instead of tracebacks, global options anywhere."""
 
 import json
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +86,79 @@ def test_machines_get_errors_as_one_document_on_stdout(
     assert error["kind"] == "RequestError"
     assert error["faults"][0]["field"] == "seed"
     assert said.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["status", "--jsn"], "--jsn"),
+        (["stauts"], "stauts"),
+        (["priority", "latest", "high"], "high"),
+        (["export"], "--format"),
+    ],
+)
+def test_machines_are_told_of_wrong_usage_too(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--json"]) == 2
+    said = capsys.readouterr()
+    error = json.loads(said.out)["error"]
+    assert (error["kind"], said.err) == ("UsageError", "")
+    assert told in error["message"]
+
+
+def test_exit_codes_are_the_same_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--help", "--json"]) == 0
+    assert main(["config", "--json"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_are_no_error(closed: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m orchestrator.cli config {closed}"
+    ran = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_config_tells_where_the_settings_file_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SPRITEMILL_CONFIG", str(tmp_path / "mine.toml"))
+    (tmp_path / "mine.toml").touch()
+    assert main(["config"]) == 0
+    assert capsys.readouterr().out.endswith(f"\nThe settings file is {tmp_path / 'mine.toml'}.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["models", "add", "no.safetensors"], "no.safetensors cannot be read"),
+        (["evaluate", "dungeon-32", "--real", "."], "real = .: the folder is empty"),
+    ],
+)
+def test_file_that_cannot_be_used_is_wrong_usage(
+    arguments: list[str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SPRITEMILL_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()
+
+
+def test_command_to_go_on_with_can_be_pasted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "my file.yaml"]) == 0
+    assert "Next: spritemill run 'my file.yaml'" in capsys.readouterr().out
+    assert "spritemill run 'my file.yaml'" in Path("my file.yaml").read_text()
 
 
 def test_unexpected_errors_show_a_traceback_only_when_asked(
