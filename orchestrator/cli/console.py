@@ -1,6 +1,8 @@
 """What commands say: results on stdout, for people or as JSON; remarks on stderr."""
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
@@ -15,6 +17,12 @@ class Console:
 
     json: bool = False
     quiet: bool = False
+
+    @property
+    def draws(self) -> bool:
+        """Whether pictures are drawn: in a terminal, for people who want colours."""
+        plain = self.json or self.quiet or os.environ.get("NO_COLOR")
+        return sys.stdout.isatty() and not plain
 
     def answer(self, document: Any, *lines: str, brief: str = "") -> None:
         """The result: a JSON document, or lines for people, or only the brief line when quiet."""

@@ -1,8 +1,6 @@
 """Commands about finished datasets: download, preview, verify."""
 
-import os
 import shutil
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,8 +66,7 @@ def preview(
     if out is not None:
         write_file(out, png)
         place = str(out)
-    plain = call.console.json or call.console.quiet or os.environ.get("NO_COLOR")
-    if sys.stdout.isatty() and not plain:
+    if call.console.draws:
         from orchestrator.cli.drawing import draw
 
         typer.echo("\n".join(draw(png, shutil.get_terminal_size().columns)))

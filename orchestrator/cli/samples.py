@@ -1,8 +1,6 @@
 """Commands about single sprites: show, regenerate."""
 
-import os
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,8 +37,7 @@ def show(
         found = trust.show(service, sample)
     if out is not None:
         write_file(out, found.png)
-    plain = call.console.json or call.console.quiet or os.environ.get("NO_COLOR")
-    if sys.stdout.isatty() and not plain:
+    if call.console.draws:
         from orchestrator.cli.drawing import draw
 
         typer.echo("\n".join(draw(found.png, shutil.get_terminal_size().columns)))

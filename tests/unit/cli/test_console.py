@@ -93,3 +93,16 @@ def test_picture_is_drawn_two_pixels_a_character() -> None:
     assert all(line.count(HALF_BLOCK) == 20 for line in lines)
     assert "38;2;0;0;0;48;2;0;0;0" in lines[0]
     assert "38;2;255;0;0;48;2;255;0;0" in lines[-1]
+
+
+def test_pictures_are_drawn_in_a_terminal_for_people_who_want_colours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert not Console().draws
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert Console().draws
+    assert not Console(json=True).draws
+    assert not Console(quiet=True).draws
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not Console().draws
