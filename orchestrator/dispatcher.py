@@ -1,5 +1,6 @@
 """Hints to the workers: as many as they can take, shared fairly, sent again when they were lost."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -64,7 +65,7 @@ class Dispatcher:
             if job not in runnable or runnable[job].numerics in {None, *there}
         )
         self._recover_lost(heard, sum(waiting.values()))
-        asking = self._asking(runnable.values(), there, room, hinted)
+        asking = self._asking(runnable.values(), there, waiting, hinted)
         self._fair.settle(asking.values(), self._ended(asking))
         places = {name: _places(name, there[name], asking, waiting[name]) for name in there}
         window = _WINDOW * sum(crew.slots for crew in there.values())
@@ -75,11 +76,14 @@ class Dispatcher:
         self,
         runnable: Iterable[OpenJob],
         there: Mapping[str, Crew],
-        room: Mapping[str, int],
+        waiting: Mapping[str, int],
         hinted: Mapping[str, int],
     ) -> dict[str, Candidate]:
         now = time.monotonic()
         self._dry = {job: until for job, until in self._dry.items() if until > now}
+        room = {
+            name: may_wait(crew.slots, math.inf) - waiting[name] for name, crew in there.items()
+        }
         free, nobody = freest(there, room), Crew()
         found = dict[str, Candidate]()
         for job in runnable:

@@ -271,6 +271,23 @@ def test_new_job_goes_where_most_slots_are_and_stays_with_its_class(depot: Depot
     assert depot.waiting("cpu") == 0
 
 
+def test_new_job_goes_to_a_smaller_class_when_long_shards_fill_the_largest(depot: Depot) -> None:
+    depot.worker("w1", "cpu", slots=2)
+    depot.worker("w2", "gpu", slots=4)
+    depot.job(50)
+    depot.dispatcher.step()
+    for _ in range(4):
+        claim = depot.claim("gpu", "w2")
+        assert claim
+        depot.finish(claim, seconds=9.0)
+    depot.dispatcher.step()
+    assert (depot.waiting("cpu"), depot.waiting("gpu")) == (0, 3)
+    new = depot.job(50)
+    depot.dispatcher.step()
+    assert depot.waiting("gpu") == 3
+    assert depot.take("cpu").job == new
+
+
 def test_job_bound_to_an_absent_class_does_not_hold_up_others(depot: Depot) -> None:
     depot.worker("w1", "gpu", slots=1)
     depot.job(50)
