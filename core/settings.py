@@ -6,12 +6,13 @@ Only this module reads the environment. It stays free of heavy imports: every co
 
 import getpass
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit
 
 import platformdirs
 
@@ -21,6 +22,8 @@ PREFIX = "SPRITEMILL_"
 _TIMES = ("lease_seconds", "renew_seconds", "load_seconds", "heartbeat_seconds")
 _ABOVE_ZERO = (*_TIMES, "fake_rate", "drain_target_seconds")
 _NOT_NEGATIVE = ("keep_cancelled_days", "keep_dataset_days", "idle_seconds")
+_USERINFO = re.compile(r"(?<=://)([^:/]*):.*@")
+_QUERY = re.compile(r"(?i)([?&][^=&]*password=)[^&]*")
 
 
 def _setting(default: Any, explain: str) -> Any:
@@ -136,16 +139,11 @@ def as_environment(settings: Settings) -> dict[str, str]:
 
 
 def hide_password(url: str) -> str:
-    """The URL with its password replaced by stars."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        before, _, host = url.rpartition("@")
-        return f"{before.partition('//')[0]}//***@{host}" if before else url
-    if not parts.password:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+    """The URL with its passwords replaced by stars: before the host, and in the query.
+
+    Not every reader ends a password at a /, ? or # as `urlsplit` does, so it goes on to the last @.
+    """
+    return _USERINFO.sub(r"\1:***@", _QUERY.sub(r"\1***", url))
 
 
 def settings_file(environ: Mapping[str, str]) -> Path:

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
@@ -120,8 +120,10 @@ def unreachable(url: str, error: Exception) -> UnreachableError:
 
 def _reason(url: str, error: Exception) -> str:
     text = str(error).rstrip(".")
-    password = urlsplit(url).password
-    return text.replace(password, "***") if password else text
+    parts = urlsplit(url)
+    for password in filter(None, (parts.password, *parse_qs(parts.query).get("password", ()))):
+        text = text.replace(password, "***")
+    return text
 
 
 def socket_path(home: Path) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import RequestError
-from core.settings import Settings, as_environment, explain, load
+from core.settings import Settings, as_environment, explain, hide_password, load
 
 
 def environment(tmp_path: Path, **values: str) -> dict[str, str]:
@@ -40,6 +40,35 @@ def test_passwords_are_never_explained(tmp_path: Path) -> None:
     shown = " ".join(item.value for item in explain(environ=environ))
     assert "hunter2" not in shown
     assert "redis://mill:***@queue:6379/0" in shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:hunter2@queue/0", "redis://:***@queue/0"),
+        ("redis://mill@queue/0", "redis://mill@queue/0"),
+        ("redis://[::1]:6379/0", "redis://[::1]:6379/0"),
+        ("redis://mill:hunter2@[::1]:6379/0", "redis://mill:***@[::1]:6379/0"),
+        ("redis://mill:hu@nter2@queue/0", "redis://mill:***@queue/0"),
+        ("redis://mill:hunter2#@queue/0", "redis://mill:***@queue/0"),
+        ("redis://queue/0?password=hunter2", "redis://queue/0?password=***"),
+        ("redis+socket:///run/a:b.sock", "redis+socket:///run/a:b.sock"),
+        ("postgresql+psycopg://mill:/hunter2@db/x", "postgresql+psycopg://mill:***@db/x"),
+        ("postgresql+psycopg://mill:?hunter2@db/x", "postgresql+psycopg://mill:***@db/x"),
+        ("postgresql+psycopg://mill@db:hunter2@db/x", "postgresql+psycopg://mill@db:***@db/x"),
+        (
+            "postgresql+psycopg://db:5432/x?user=u&password=hunt@er2&sslmode=require",
+            "postgresql+psycopg://db:5432/x?user=u&password=***&sslmode=require",
+        ),
+        (
+            "postgresql+psycopg://db/x?sslPassword=hunter2",
+            "postgresql+psycopg://db/x?sslPassword=***",
+        ),
+        ("/home/a:b@c", "/home/a:b@c"),
+    ],
+)
+def test_password_is_hidden_wherever_a_url_has_it(url: str, shown: str) -> None:
+    assert hide_password(url) == shown
 
 
 @pytest.mark.parametrize(

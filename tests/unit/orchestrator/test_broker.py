@@ -105,6 +105,7 @@ def test_mills_with_other_prefixes_do_not_see_each_others_hints(
     [
         ("redis://ann:hidden-word@127.0.0.1:1/0", "refused"),
         ("redis://ann:hidden-word@no-such-host.invalid/0", "not known"),
+        ("redis://127.0.0.1:1/0?password=hidden-word", "refused"),
     ],
 )
 def test_unreachable_broker_is_named_without_its_password(url: str, reason: str) -> None:
