@@ -68,7 +68,7 @@ class Mill:
         if not self._remote_store:
             storage.connect(self.settings).check()
         if not self.settings.embedded:
-            models.publish(storage.connect(self.settings))
+            models.publish(storage.connect(self.settings), ledger)
         self._open_broker(stack)
         self._start_duties(stack, ledger)
         self.service = Service(self.settings, alarm=self._workers.alarm)

@@ -36,7 +36,8 @@ def bundled() -> Model:
 
 def listed(ledger: "Ledger | None") -> list[Model]:
     """All models, the bundled one first."""
-    return [bundled(), *_registered(ledger)]
+    first = bundled()
+    return [first, *_registered(ledger, first)]
 
 
 def named(name: str, ledger: "Callable[[], Ledger | None]") -> Model:
@@ -47,7 +48,7 @@ def named(name: str, ledger: "Callable[[], Ledger | None]") -> Model:
     first = bundled()
     if first.spec.name == name:
         return first
-    there = [first, *_registered(ledger())]
+    there = [first, *_registered(ledger(), first)]
     if found := find(name, there):
         return found
     names = [model.spec.name for model in there]
@@ -118,12 +119,16 @@ def remove(name: str, ledger: "Ledger", store: "Store") -> Model:
     return found
 
 
-def publish(store: "Store") -> None:
-    """Have the bundled weights in the store, for workers of a version that bundles others."""
-    first = weights.bundled()
-    key = weights_key(weights.sha256(first))
+def publish(store: "Store", ledger: "Ledger") -> None:
+    """Have the bundled model in store and ledger, for a version that bundles another."""
+    from core.ledger import models
+
+    first, path = bundled(), weights.bundled()
+    key = weights_key(first.weights)
     if store.head(key) is None:
-        store.put_file(key, first)
+        store.put_file(key, path)
+    spec = first.spec.model_dump_json()
+    models.add(ledger, models.Model(first.weights, first.spec.name, spec, key, path.stat().st_size))
 
 
 def weights_key(sha256: str) -> str:
@@ -142,7 +147,8 @@ def of_weights(sha256: str, ledger: "Ledger") -> Model:
     )
 
 
-def _registered(ledger: "Ledger | None") -> list[Model]:
+def _registered(ledger: "Ledger | None", first: Model) -> list[Model]:
+    """Those in the ledger, which an orchestrator has told of the bundled one too."""
     if ledger is None:
         return []
     from core.ledger import models
@@ -150,4 +156,5 @@ def _registered(ledger: "Ledger | None") -> list[Model]:
     return [
         Model(ModelSpec.model_validate_json(row.spec), row.sha256, bundled=False)
         for row in models.list(ledger)
+        if row.sha256 != first.weights
     ]

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import pytest
 
+from core import weights
 from core.dataset import layout
 from core.dataset.source import StoreSource
 from core.dataset.verify import verify
@@ -22,7 +23,7 @@ from core.request.plan import Plan
 from core.settings import Settings
 from core.storage import ObjectInfo, Store
 from core.storage.folder import FolderStore
-from orchestrator import admission
+from orchestrator import admission, models
 from orchestrator.finalizer import Finalizer
 from tests.integration.yard import SHARD, request, settings
 from workers.fake_renderer import FakeRenderer
@@ -185,6 +186,22 @@ def test_whoever_finishes_and_whenever_the_bytes_are_the_same(
     later = time.time() + 3600.0
     monkeypatch.setattr(time, "time", lambda: later)
     assert written() == before
+
+
+def test_job_is_finished_by_a_version_that_bundles_other_weights(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):  # an orchestrator does so whenever it starts
+        models.publish(job.store, job.ledger)
+    assert len(models.listed(job.ledger)) == 1
+    data = bytearray(weights.bundled().read_bytes())
+    data[-1] ^= 1
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(data)
+    monkeypatch.setattr(weights, "bundled", lambda: other)
+    assert [model.bundled for model in models.listed(job.ledger)] == [True, False]
+    Finalizer(job.ledger, job.store).step()
+    check_finished(job)
 
 
 def test_damaged_part_of_the_index_fails_the_job_and_says_which(job: Job) -> None:
