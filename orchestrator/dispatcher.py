@@ -55,16 +55,11 @@ class Dispatcher:
         waiting = {name: self._publisher.waiting(queue(name)) for name in there}
         room = {name: there[name].slots - waiting[name] for name in there}
         hinted = shards.queued_by_job(self._ledger)
-        if max(room.values()) <= 0 and sum(hinted.values()) <= sum(waiting.values()):
-            self._unexplained_since = None
+        explained = sum(hinted.values()) <= sum(waiting.values())
+        if max(room.values()) <= 0 and explained and self._unexplained_since is None:
             return False
         runnable = {job.id: job for job in jobs.runnable(self._ledger)}
-        heard = sum(
-            count
-            for job, count in hinted.items()
-            if job not in runnable or runnable[job].numerics in {None, *there}
-        )
-        self._recover_lost(heard, sum(waiting.values()))
+        self._recover_lost(_by_class(hinted, runnable), waiting)
         asking = self._asking(runnable.values(), there, waiting, hinted)
         self._fair.settle(asking.values(), self._ended(asking))
         places = {name: _places(name, there[name], asking, waiting[name]) for name in there}
@@ -157,17 +152,31 @@ class Dispatcher:
         runnable[name] = job._replace(shards_planned=job.shards_planned + len(counts))
         return True
 
-    def _recover_lost(self, hinted: int, waiting: int) -> None:
-        """Hints that stay unclaimed beyond what waits in the broker were lost: forget them."""
+    def _recover_lost(self, hinted: Mapping[str | None, int], waiting: Mapping[str, int]) -> None:
+        """Hints that stay unclaimed beyond what waits in the broker were lost: forget them.
+
+        They are compared class by class, or what waits in one for nobody would hide what another
+        has lost. Hints of no class may wait in any.
+        """
         now = time.monotonic()
-        if hinted <= waiting:
+        heard = sum(hinted.get(name, 0) for name in (None, *waiting))
+        waits = sum(waiting.values())
+        if heard <= waits and all(hinted.get(name, 0) <= waiting[name] for name in waiting):
             self._unexplained_since = None
         elif self._unexplained_since is None:
             self._unexplained_since = now
         elif now - self._unexplained_since > _LOST_SECONDS:
             forgotten = shards.unhint(self._ledger, _LOST_SECONDS)
             self._unexplained_since = None
-            log.warning("hints.lost", hinted=hinted, waiting=waiting, forgotten=forgotten)
+            log.warning("hints.lost", hinted=heard, waiting=waits, forgotten=forgotten)
+
+
+def _by_class(hinted: Mapping[str, int], runnable: Mapping[str, OpenJob]) -> Counter[str | None]:
+    """How many hints wait for each numerics class; None is for jobs that have none, or ended."""
+    found = Counter[str | None]()
+    for job, count in hinted.items():
+        found[runnable[job].numerics if job in runnable else None] += count
+    return found
 
 
 def _places(numerics: str, crew: Crew, asking: Mapping[str, Candidate], waiting: int) -> int:

@@ -101,9 +101,9 @@ class Depot:
         event.remove(self.ledger.engine, "before_cursor_execute", note)
         return len(run)
 
-    def flush(self) -> None:
+    def flush(self, numerics: str = "cpu") -> None:
         with client(self.settings.broker_url) as opened:
-            opened.flushall()
+            opened.delete(self.settings.broker_prefix + queue(numerics))
 
 
 @pytest.fixture
@@ -315,6 +315,38 @@ def test_lost_messages_are_sent_again(depot: Depot, monkeypatch: pytest.MonkeyPa
     until(sent_again, "both are sent again")
     assert depot.claim()
     assert depot.claim()
+
+
+def test_messages_of_another_class_do_not_make_up_for_lost_ones(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatching, "_LOST_SECONDS", 0.1)
+    depot.worker("w2", "gpu", slots=4)
+    ended = depot.job(50)
+    depot.dispatcher.step()
+    assert depot.claim("gpu", "w2")
+    depot.dispatcher.step()
+    jobs.move(depot.ledger, ended, JobState.CANCELLED)
+    depot.worker("w1", "cpu", slots=2)
+    lost = depot.job(3, priority=5)
+    depot.dispatcher.step()
+    assert depot.claim("cpu")
+    depot.dispatcher.step()
+    depot.flush("cpu")
+    depot.job(50)
+    depot.dispatcher.step()
+    assert depot.claim("cpu")
+    depot.dispatcher.step()
+    assert (depot.waiting("cpu"), depot.waiting("gpu")) == (2, 4)
+
+    def forgotten() -> bool:
+        depot.dispatcher.step()
+        return shards.queued(depot.ledger) == 0
+
+    until(forgotten, "the lost ones are noticed although no place is free", seconds=5.0)
+    depot.flush("cpu")
+    depot.dispatcher.step()
+    assert [depot.take("cpu").job for _ in range(2)] == [lost, lost]
 
 
 def test_messages_that_wait_long_are_not_taken_for_lost(
