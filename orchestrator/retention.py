@@ -66,14 +66,11 @@ def collect(
 
 def _leaving(service: "Service", older_than: float | None) -> "Iterator[tuple[Job, Garbage]]":
     """The jobs that go as a whole."""
-    extended = _live_requests(service.ledger)
     for job in jobs.list(service.ledger, states=TERMINAL, limit=_ALL):
-        digest = job.dataset_digest
-        if job.shards_leased or (digest and any(digest in text for text in extended)):
-            continue
-        rule = "cancelled" if job.state == JobState.CANCELLED else "expired"
         age = time.time() - (job.finished_at or job.created_at)
-        if age > _lifetime(service.settings, job.state, older_than):
+        expired = age > _lifetime(service.settings, job.state, older_than)
+        if expired and not job.shards_leased and not _extended(service.ledger, job):
+            rule = "cancelled" if job.state == JobState.CANCELLED else "expired"
             why = f"{job.state} {age / _DAY:.1f} days ago"
             yield job, Garbage(rule, job.id, job.bytes_done, why)
 
@@ -86,9 +83,10 @@ def _lifetime(settings: Settings, state: JobState, older_than: float | None) -> 
     return settings.keep_dataset_days * _DAY or inf
 
 
-def _live_requests(ledger: "Ledger") -> list[str]:
-    live = [state for state in JobState if state not in TERMINAL]
-    return [jobs.request_text(ledger, job.id) for job in jobs.list(ledger, states=live, limit=_ALL)]
+def _extended(ledger: "Ledger", job: "Job") -> bool:
+    """Whether a live job is to take over this one's dataset."""
+    digest = job.dataset_digest
+    return digest is not None and jobs.extending(ledger, digest) is not None
 
 
 def _stored(store: Store) -> set[str]:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from orchestrator.scaling import Demand
 
 _POLL_SECONDS = 0.2
-_MOST_LIVE = 10_000
 _MOST_URGENT = 100
 
 
@@ -360,14 +359,12 @@ class Service:
 
     def _refuse_parent(self, job: "Job") -> None:
         """Raises ConflictError while a job is to take over this one's dataset."""
-        live = [state for state in JobState if state not in TERMINAL]
-        for other in ledgers.jobs.list(self.ledger, states=live, limit=_MOST_LIVE):
-            text = ledgers.jobs.request_text(self.ledger, other.id)
-            if job.dataset_digest and job.dataset_digest in text:
-                raise ConflictError(
-                    f"job {job.id}: {other.id}, which is {other.state}, extends its dataset.",
-                    remedy=f"Wait for it, or first: spritemill cancel {other.id}",
-                )
+        digest = job.dataset_digest
+        if digest and (other := ledgers.jobs.extending(self.ledger, digest)):
+            raise ConflictError(
+                f"job {job.id}: {other.id}, which is {other.state}, extends its dataset.",
+                remedy=f"Wait for it, or first: spritemill cancel {other.id}",
+            )
 
 
 def _known(states: Sequence[str] | None) -> Sequence[JobState] | None:

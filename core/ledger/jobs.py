@@ -192,6 +192,15 @@ def of_dataset(ledger: Ledger, digest: str) -> Job:
     return _job(row) if row else _no_job(digest)
 
 
+def extending(ledger: Ledger, digest: str) -> Job | None:
+    """A job that is not over and whose request names the dataset of this digest."""
+    live = _jobs.c.state.in_([state for state in JobState if state not in TERMINAL])
+    query = _select().where(live, _jobs.c.request.contains(digest)).limit(1)
+    with ledger.read() as connection:
+        row = connection.execute(query).mappings().first()
+    return _job(row) if row else None
+
+
 def list(  # noqa: A001  # read as jobs.list
     ledger: Ledger,
     *,

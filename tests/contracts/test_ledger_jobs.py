@@ -266,3 +266,14 @@ def test_ids_are_twelve_safe_characters() -> None:
     ids = {jobs.new_id() for _ in range(100)}
     assert len(ids) == 100
     assert all(len(each) == 12 and each.isalnum() and each == each.lower() for each in ids)
+
+
+def test_job_that_extends_a_dataset_is_found_until_it_is_over(rows: Rows) -> None:
+    digest = "d" * 64
+    rows.job()
+    assert jobs.extending(rows.ledger, digest) is None
+    child = rows.job(request='{"parent": {"digest": "' + digest + '"}}')
+    assert jobs.extending(rows.ledger, digest) == rows.again(child)
+    assert jobs.extending(rows.ledger, "e" * 64) is None
+    assert jobs.move(rows.ledger, child.id, JobState.CANCELLED)
+    assert jobs.extending(rows.ledger, digest) is None

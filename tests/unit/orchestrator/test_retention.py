@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as checked
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from core.dataset.layout import MANIFEST, dataset_prefix, part_key, shard_key, shard_name
 from core.dataset.manifest import Manifest, ShardFile
@@ -222,6 +223,19 @@ def test_dataset_that_a_live_job_extends_does_not_expire(yard: Yard) -> None:
         yard.service.remove(parent.id)
     yard.move(child, JobState.CANCELLED)
     assert ("expired", parent.id) in yard.found(0.0)
+
+
+@pytest.mark.parametrize("live", [1, 30])
+def test_statements_do_not_grow_with_the_live_jobs(yard: Yard, live: int) -> None:
+    parent = yard.rows.job()
+    yard.move(parent, JobState.SUCCEEDED, dataset_digest="d" * 64)
+    for _ in range(live):
+        yard.rows.job()
+    run: list[str] = []
+    engine = yard.service.ledger.engine
+    event.listen(engine, "before_cursor_execute", lambda *told: run.append(told[2]))
+    assert yard.found(0.0, remove=True) == [("expired", parent.id)]
+    assert len(run) <= 16
 
 
 def test_half_written_files_go_after_a_day(yard: Yard) -> None:
