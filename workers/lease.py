@@ -1,8 +1,13 @@
-"""Keeping a claimed shard: a thread renews its lease while the renderer gets on."""
+"""Keeping a claimed shard: a thread renews its lease while the renderer gets on.
+
+Between tiles it hears what is ordered. Many workers share a ledger on PostgreSQL, so nothing is
+written there then; on SQLite, which is one machine's, each tile shows in the progress.
+"""
 
 import faulthandler
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -64,7 +69,7 @@ class Lease:
         self._orders = Orders.GO
         self._broken: Exception | None = None
         self._steps = self._steps_renewed = self._samples = 0
-        self._begun = self._renewed = time.monotonic()
+        self._begun = self._renewed = self._heard = time.monotonic()
         self._allowed_until = 0.0
         self._wake = threading.Event()
         self._done = False
@@ -105,7 +110,7 @@ class Lease:
         """So many samples are rendered. Orders are read anew when that was a while ago."""
         self._samples = samples
         reach(Point.RENDERING, self._claim.shard)
-        if time.monotonic() - self._renewed > min(_MOST_OFTEN, self._settings.renew_seconds):
+        if time.monotonic() - self._heard > min(_MOST_OFTEN, self._settings.renew_seconds):
             self._wake.set()
         self.check()
 
@@ -144,11 +149,18 @@ class Lease:
         return spent * (self._claim.samples - self._samples) / self._samples
 
     def _run(self) -> None:
+        due = time.monotonic() + self._settings.renew_seconds
         try:
             while not self._done:
-                self._wake.wait(self._settings.renew_seconds)
+                self._wake.wait(max(0.0, due - time.monotonic()))
                 self._wake.clear()
-                if not self._done and self._alive():
+                if self._done:
+                    break
+                if self._ledger.postgresql and time.monotonic() < due:
+                    self._ask(shards.orders)
+                    continue
+                due = time.monotonic() + self._settings.renew_seconds
+                if self._alive():
                     self._watch()
                     self._renew()
         except Exception as error:
@@ -161,21 +173,23 @@ class Lease:
 
     def _renew(self) -> None:
         steps = self._steps
+        if self._ask(shards.renew):
+            self._steps_renewed = steps
+            self._renewed = self._heard
+
+    def _ask(self, ask: Callable[[Ledger, Claim, float, int, float], Orders]) -> bool:
+        """Whether the ledger answered."""
+        spent = time.monotonic() - self._begun
+        lease = self._settings.lease_seconds
         try:
-            self._orders = shards.renew(
-                self._ledger,
-                self._claim,
-                self._settings.lease_seconds,
-                self._samples,
-                time.monotonic() - self._begun,
-            )
+            self._orders = ask(self._ledger, self._claim, lease, self._samples, spent)
         except SpritemillError as error:
             if not error.retryable:
                 raise
             log.warning("lease.renewal_failed", job=self._claim.job, error=error.message)
-        else:
-            self._steps_renewed = steps
-            self._renewed = time.monotonic()
+            return False
+        self._heard = time.monotonic()
+        return True
 
     def _watch(self) -> None:
         """Postpone the end of this process; a hang that holds Python's lock cannot stop that."""

@@ -34,7 +34,8 @@ def measure(count: int = 2000) -> Iterator[Figure]:
         _warm(ledger)
         job = add_job(ledger, count)
         servers = (server.process.pid,)
-        planning, hinting, claiming, committing, renewing = (Meter(servers) for _ in range(5))
+        planning, hinting, claiming, committing = (Meter(servers) for _ in range(4))
+        renewing, hearing = Meter(servers), Meter(servers)
         with planning:
             plan_all(ledger, job)
         with hinting:
@@ -53,6 +54,9 @@ def measure(count: int = 2000) -> Iterator[Figure]:
         with renewing:
             for step in range(_WARM):
                 shards.renew(ledger, one, LEASE, step, 1.0)
+        with hearing:
+            for step in range(_WARM):
+                shards.orders(ledger, one, LEASE, step, 1.0)
         both = claiming.wall + committing.wall
         yield Figure("claim + commit of one job, by one caller", count / both, "shards/s")
         rate = _at_once(ledger, url, count)
@@ -64,6 +68,7 @@ def measure(count: int = 2000) -> Iterator[Figure]:
             ("claim", claiming, count),
             ("commit", committing, count),
             ("renew", renewing, _WARM),
+            ("orders between tiles", hearing, _WARM),
             (f"hint {_TOGETHER} at once, each", hinting, count),
         ):
             yield Figure(f"{name}: wall", meter.wall / times * 1e3, "ms")

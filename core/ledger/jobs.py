@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     RowMapping,
     Select,
@@ -278,9 +279,9 @@ def prioritise(ledger: Ledger, job_id: str, priority: int) -> bool:
     return True
 
 
-def read(connection: Connection, job_id: str) -> Job | None:
-    """The job as a part of a transaction."""
-    row = connection.execute(_select().where(_jobs.c.id == job_id)).mappings().first()
+def read(connection: Connection, job_id: str, *where: ColumnElement[bool]) -> Job | None:
+    """The job as a part of a transaction, where this is so."""
+    row = connection.execute(_select().where(_jobs.c.id == job_id, *where)).mappings().first()
     return _job(row) if row else None
 
 

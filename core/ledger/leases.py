@@ -6,8 +6,9 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Update, bindparam, func, select, update
 
 from core.faults import Point, reach
 from core.ledger import bars, events, jobs, limits, outright, refusals, returns, schema
@@ -68,16 +69,54 @@ def renew(ledger: Ledger, held: Claim, lease: float, progress: int, seconds: flo
     """Lengthen the lease, telling how many samples are rendered, in so many seconds; hear what is
     ordered. A limit of the job that has passed pauses it.
     """
-    renewing = update(_shards).where(*attempt_in(held, ShardState.LEASED))
-    values = {"lease_until": now() + lease, "progress": progress, "seconds": seconds}
+    told = {
+        "in_job": held.job,
+        "of_number": held.shard,
+        "at_attempt": held.attempt,
+        "for_seconds": lease,
+        "so_far": progress,
+        "took": seconds,
+    }
     with ledger.single() as connection:
-        if not connection.execute(renewing.values(values)).rowcount:
+        if not connection.execute(_renewing(), told).rowcount:
             return Orders.FENCED
     with ledger.read() as connection:
         job = jobs.read(connection, held.job)
     if job and job.state in RUNNABLE and limits.limited(job):
         job = limits.enforce(ledger, held.job)  # apart: it locks the job's row first
     return _orders(job)
+
+
+def orders(
+    ledger: Ledger, held: Claim, lease: float, progress: int, seconds: float = 0.0
+) -> Orders:
+    """Hear what is ordered, and write nothing, if the job has no limit. Else `renew`: a budget
+    counts what was told.
+    """
+    holding = select(_shards.c.number).where(*attempt_in(held, ShardState.LEASED))
+    with ledger.read() as connection:
+        job = jobs.read(connection, held.job, holding.exists())
+    if job is None:
+        return Orders.FENCED
+    if job.state in RUNNABLE and limits.limited(job):
+        return renew(ledger, held, lease, progress, seconds)
+    return _orders(job)
+
+
+@cache
+def _renewing() -> Update:
+    held = (
+        _shards.c.job == bindparam("in_job"),
+        _shards.c.number == bindparam("of_number"),
+        _shards.c.attempt == bindparam("at_attempt"),
+        _shards.c.state == ShardState.LEASED,
+    )
+    told = {
+        "lease_until": now() + bindparam("for_seconds"),
+        "progress": bindparam("so_far", type_=_shards.c.progress.type),
+        "seconds": bindparam("took", type_=_shards.c.seconds.type),
+    }
+    return update(_shards).where(*held).values(told)
 
 
 def _orders(job: Job | None) -> Orders:

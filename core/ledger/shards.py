@@ -10,7 +10,7 @@ from core.ledger import schema
 from core.ledger.claims import Claim, Orders, Result
 from core.ledger.engine import Ledger
 from core.ledger.hints import hint, hint_all, queued, queued_by_job, unhint
-from core.ledger.leases import claim, commit, renew
+from core.ledger.leases import claim, commit, orders, renew
 from core.ledger.returns import exhaust, expire, fail, release
 from core.ledger.states import TERMINAL, ShardState
 from core.ledger.trials import FAILURES, give_up, trying
@@ -34,6 +34,7 @@ __all__ = [
     "hint",
     "hint_all",
     "in_hand",
+    "orders",
     "origin",
     "plan_rows",
     "progress",

@@ -112,6 +112,14 @@ def test_renewal_lengthens_the_lease_and_tells_progress(rows: Rows) -> None:
     assert shards.progress(rows.ledger, job.id)[:2] == (7, 1)
 
 
+def test_hearing_orders_leaves_the_lease_as_it_is(rows: Rows) -> None:
+    job = rows.job()
+    claim = rows.held(job)
+    before = rows.shard(job)
+    assert shards.orders(rows.ledger, claim, 500.0, 7) is Orders.GO
+    assert rows.shard(job) == before
+
+
 @pytest.mark.parametrize(
     ("to", "orders", "after"),
     [
@@ -127,6 +135,7 @@ def test_orders_are_heard_at_renewal_and_obeyed_by_a_release(
     claim = rows.held(job)
     assert jobs.move(rows.ledger, job.id, to)
     assert rows.again(job).shards_leased == 1
+    assert shards.orders(rows.ledger, claim, 60.0, 1) is orders
     assert shards.renew(rows.ledger, claim, 60.0, 1) is orders
     shards.release(rows.ledger, claim)
     assert rows.shard(job)["state"] == after
@@ -154,6 +163,7 @@ def test_whoever_lost_the_lease_changes_nothing(rows: Rows) -> None:
     assert shards.expire(rows.ledger) == [RenderHint(job.id, 0, 1)]
     heir = rows.held(job, attempt=1, worker="w2")
     before = _untouched(rows, job)
+    assert shards.orders(rows.ledger, zombie, 60.0, 9) is Orders.FENCED
     assert shards.renew(rows.ledger, zombie, 60.0, 9) is Orders.FENCED
     assert not rows.commit(zombie)
     shards.release(rows.ledger, zombie)

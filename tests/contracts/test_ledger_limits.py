@@ -64,6 +64,13 @@ def test_spent_budget_stops_or_drains_the_shards_under_way(
     assert rows.commit(one), "what is finished counts"
 
 
+def test_budget_that_is_spent_is_heard_between_renewals(rows: Rows) -> None:
+    job, claim = held(rows, gpu_seconds=10.0)
+    assert shards.orders(rows.ledger, claim, 60.0, 5, 9.0) is Orders.GO
+    assert shards.orders(rows.ledger, claim, 60.0, 6, 11.0) is Orders.STOP
+    assert rows.again(job).error == "budget: 11.0 of 10.0 GPU-seconds are spent"
+
+
 def test_finished_shards_count_towards_the_budget(rows: Rows) -> None:
     job, claim = held(rows, gpu_seconds=0.5)
     assert rows.commit(claim)

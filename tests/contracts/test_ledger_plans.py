@@ -75,6 +75,7 @@ def claimed(ledger: Ledger, number: int) -> shards.Claim:
 def back_and_forth(ledger: Ledger, _: Service) -> None:
     held = claimed(ledger, 1)
     shards.renew(ledger, held, 600.0, 1)
+    shards.orders(ledger, held, 600.0, 1)
     assert shards.commit(ledger, held, result(held))
     shards.release(ledger, claimed(ledger, 2))
 
@@ -87,7 +88,7 @@ HOT: dict[str, Asked] = {
     "list of the running": lambda _, service: service.list(states=["running"]),
     "workers list": lambda _, service: service.workers(),
     "events": lambda ledger, _: events.of(ledger, JOB),
-    "claim, renew, commit, release": back_and_forth,
+    "claim, renew, hear, commit, release": back_and_forth,
     "hint": lambda ledger, _: shards.hint(ledger, JOB, 3, stale_after=60.0),
     "hint of several": lambda ledger, _: shards.hint_all(
         ledger, {JOB: 2, "jobaaaaa0008": 2}, stale_after=60.0

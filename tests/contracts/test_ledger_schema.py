@@ -93,6 +93,7 @@ def test_newer_ledgers_are_not_downgraded(ledger: Ledger, ledger_url: str) -> No
             rows.ledger, RenderHint(job.id, _MANY - 1, 0), "w1", "n1", 60.0
         ),
         lambda rows, job: shards.renew(rows.ledger, rows.held(job, _MANY - 1), 60.0, 5),
+        lambda rows, job: shards.orders(rows.ledger, rows.held(job, _MANY - 1), 60.0, 5),
         lambda rows, job: _commit(rows, job),
         lambda rows, job: shards.expire(rows.ledger),
         lambda rows, job: workers.bury(rows.ledger, ["w1"]),
@@ -100,7 +101,7 @@ def test_newer_ledgers_are_not_downgraded(ledger: Ledger, ledger_url: str) -> No
     ],
     ids=[
         *("get", "progress", "in_hand", "queued", "queued_by_job", "queued_for", "unhint", "hint"),
-        *("claim", "renew", "commit", "expire", "bury", "done"),
+        *("claim", "renew", "orders", "commit", "expire", "bury", "done"),
     ],
 )
 def test_no_statement_reads_all_the_shards_of_a_big_job(rows: Rows, act: Act) -> None:
