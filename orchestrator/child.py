@@ -11,10 +11,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from core import home
+from core import home, processes
 
 _PR_SET_PDEATHSIG = 1
-_SAME_START_SECONDS = 2.0
+# only Linux tells it to the tick
+_SAME_START_SECONDS = 0.05 if sys.platform == "linux" else 2.0
 
 
 def start(
@@ -50,24 +51,16 @@ def stop(process: "subprocess.Popen[bytes]", grace: float) -> bool:
 
 
 def alive(pid: int, started: float) -> bool:
-    """Whether the process with this pid, started at these epoch seconds, still runs."""
+    """Whether the process with this pid, started so many seconds after boot, still runs."""
     import psutil
 
     try:
-        process = psutil.Process(pid)
         return (
-            abs(process.create_time() - started) < _SAME_START_SECONDS
-            and process.status() != psutil.STATUS_ZOMBIE
+            abs(processes.started(pid) - started) < _SAME_START_SECONDS
+            and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
         )
     except psutil.NoSuchProcess:
         return False
-
-
-def own_start() -> float:
-    """When this process started, in epoch seconds."""
-    import psutil
-
-    return psutil.Process().create_time()
 
 
 def last_lines(log: Path, count: int = 5) -> str:

@@ -14,13 +14,13 @@ from typing import Self
 import filelock
 import structlog
 
-from core import storage
+from core import processes, storage
 from core.errors import ConflictError
 from core.home import make
 from core.ledger import Ledger, connect
 from core.ledger.upgrade import upgrade
 from core.settings import Settings
-from orchestrator import broker, child, mill_file, models
+from orchestrator import broker, mill_file, models
 from orchestrator.broker import PrivateBroker
 from orchestrator.dispatcher import Dispatcher
 from orchestrator.duty import Duty
@@ -73,7 +73,7 @@ class Mill:
         self._start_duties(stack, ledger)
         self.service = Service(self.settings, alarm=self._workers.alarm)
         stack.callback(self.service.close)
-        us = Running(os.getpid(), child.own_start(), self.settings.broker_url)
+        us = Running(os.getpid(), processes.started(), self.settings.broker_url)
         mill_file.write(home, us)
         stack.callback(mill_file.remove, home)
         log.info("mill.up", home=str(home), workers=self._wanted)

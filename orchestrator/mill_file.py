@@ -16,7 +16,7 @@ _STOP_MARGIN = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A mill: its process, started at these epoch seconds, and its broker."""
+    """A mill: its process, started so many seconds after the machine, and its broker."""
 
     pid: int
     started: float

@@ -6,8 +6,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import Any
 
-import psutil
-
+from core import processes
 from core.ledger.workers import NewWorker
 from workers import numerics
 
@@ -21,7 +20,7 @@ class Identity:
     memory: int
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
-    started: float = field(default_factory=lambda: psutil.Process().create_time())
+    started: float = field(default_factory=processes.started)
 
     @property
     def numerics(self) -> str:

@@ -37,9 +37,10 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewWorker:
-    """A worker that starts. `started` is its process's start, `numerics` the id of `facts`.
+    """A worker that starts. `numerics` is the id of `facts`.
 
-    `memory` is of the device that it renders on, in bytes.
+    `started` is its process's start, in seconds after the machine's; `memory` is of the device
+    that it renders on, in bytes.
     """
 
     id: str

@@ -1,5 +1,6 @@
 """What dead workers leave behind is put right."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -7,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import psutil
 import pytest
 
+from core import processes
 from core.errors import UnreachableError
 from core.ledger import Ledger, connect, jobs, shards, workers
 from core.ledger.jobs import NewJob
@@ -65,7 +66,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 def ended() -> tuple[int, float]:
     """The pid and start of a process that is no more."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        return process.pid, psutil.Process(process.pid).create_time()
+        return process.pid, processes.started(process.pid)
 
 
 def test_shard_of_a_dead_process_goes_back_at_once(scene: Scene, ended: tuple[int, float]) -> None:
@@ -75,7 +76,7 @@ def test_shard_of_a_dead_process_goes_back_at_once(scene: Scene, ended: tuple[in
 
 
 def test_living_process_keeps_its_shard(scene: Scene) -> None:
-    assert scene.worker(HERE, psutil.Process().pid, psutil.Process().create_time())
+    assert scene.worker(HERE, os.getpid(), processes.started())
     Reconciler(scene.ledger, scene.settings).step()
     assert (scene.leased, scene.state) == (1, "ready")
 

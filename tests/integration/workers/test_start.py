@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 from sqlalchemy import text
 
-from core import weights
+from core import processes, weights
 from core.ledger import workers
 from core.ledger.workers import Order
 from core.settings import Settings, as_environment
@@ -76,7 +76,7 @@ def test_worker_tells_the_ledger_who_it_is(floor: Floor) -> None:
     hand = floor.worker(slots=2)
     worker = until(lambda: workers.live(floor.ledger, 60.0), "registered")[0]
     assert (worker.id, worker.pid, worker.slots) == (hand.id, hand.process.pid, 2)
-    assert worker.started == psutil.Process(worker.pid).create_time()
+    assert worker.started == processes.started(worker.pid)
     assert worker.numerics_facts == {"renderer": "fake"}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from core import processes
 from orchestrator import child
 
 
@@ -56,19 +57,26 @@ def test_child_dies_when_its_parent_is_killed(tmp_path: Path) -> None:
     with parent:
         assert parent.stdout
         pid = int(parent.stdout.readline())
-        started = psutil.Process(pid).create_time()
+        started = processes.started(pid)
         assert child.alive(pid, started)
         parent.kill()
     wait_until(lambda: not child.alive(pid, started))
 
 
 def test_another_process_with_the_same_pid_is_not_taken_for_it() -> None:
-    assert child.alive(os.getpid(), child.own_start())
-    assert not child.alive(os.getpid(), child.own_start() - 60)
+    assert child.alive(os.getpid(), processes.started())
+    assert not child.alive(os.getpid(), processes.started() - 60)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its boot time moves with the clock")
+def test_process_is_known_again_after_the_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted, booted = processes.started(), psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: booted + 3600.0)
+    assert child.alive(os.getpid(), noted)
 
 
 def test_process_that_ended_unnoticed_is_dead(tmp_path: Path) -> None:
     process = child.start([sys.executable, "-c", ""], tmp_path / "log")
-    started = psutil.Process(process.pid).create_time()
+    started = processes.started(process.pid)
     wait_until(lambda: not child.alive(process.pid, started))
     process.wait()
