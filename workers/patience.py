@@ -1,4 +1,4 @@
-"""Trying again what a server did not do: in place, a few times, each time after a longer wait."""
+"""Trying again what a server did not do: in place, each time after a longer wait."""
 
 import random
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from core.errors import SpritemillError
 
 _TRIES = 6
 _FIRST_WAIT = 0.5
+_LONGEST_WAIT = 10.0
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -19,22 +20,25 @@ def patiently(
     action: Callable[[], T],
     wait: Callable[[float], None],
     tell: Callable[[SpritemillError], None] | None = None,
+    tries: int | None = _TRIES,
 ) -> T:
     """Do it; on errors that trying again may mend, `wait` (about 16 s in all) and do it again.
 
-    `tell` hears of the second error: the first may be over in a moment.
+    `tell` hears of the second error: the first may be over in a moment. Without a number of
+    `tries` only what `wait` raises ends it.
     """
-    for attempt in range(_TRIES - 1):
+    attempt = 0
+    while True:
         try:
             return action()
         except SpritemillError as error:
-            if not error.retryable:
+            if not error.retryable or attempt + 1 == tries:
                 raise
             log.warning("server.failed", error=error.message, attempt=attempt + 1)
             if tell and attempt == 1:
                 tell(error)
-        wait(backoff(attempt, _FIRST_WAIT))
-    return action()
+        wait(backoff(attempt, _FIRST_WAIT, _LONGEST_WAIT))
+        attempt += 1
 
 
 def backoff(attempt: int, first: float = 1.0, longest: float = 300.0) -> float:

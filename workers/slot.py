@@ -3,7 +3,9 @@
 import functools
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import structlog
 
@@ -35,6 +37,7 @@ _TAR = "application/x-tar"
 _PARQUET = "application/vnd.apache.parquet"
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
 class Slot:
@@ -82,16 +85,16 @@ class Slot:
         except Fenced:
             told.warning("shard.fenced")
         except LeaseEnded as ended:
-            self._release(claim)
+            self._release(claim, lease)
             told.info("shard.released", reason=ended.reason)
         except SpritemillError as error:
             if error.retryable:
-                self._release(claim)
+                self._release(claim, lease)
                 told.warning("shard.released", reason="unreachable", error=error.message)
             else:
-                self._fail(claim, error, told)
+                self._fail(claim, error, lease, told)
         except Exception as error:  # noqa: BLE001  # whatever it was, the ledger must know
-            self._fail(claim, error, told)
+            self._fail(claim, error, lease, told)
         else:
             seconds = round(time.monotonic() - started, 3)
             told.info("shard.committed" if kept else "shard.fenced", seconds=seconds)
@@ -110,7 +113,7 @@ class Slot:
         if plan.request.quality is not None:
             result = replace(result, refusals=_refusals(packed, plan.request.quality.drift))
         reach(Point.UPLOADED, claim.shard)
-        kept = patiently(lambda: shards.commit(self._ledger, claim, result), lease.wait)
+        kept = self._tell(lambda: shards.commit(self._ledger, claim, result), lease, lease.wait)
         reach(Point.COMMITTED, claim.shard)
         return kept
 
@@ -122,10 +125,11 @@ class Slot:
             return render_shard(plan, shard, renderer, lease, claim.given_up)
 
         def trying(key: str | None) -> None:
-            patiently(lambda: shards.trying(self._ledger, claim, key), lease.wait)
+            self._tell(lambda: shards.trying(self._ledger, claim, key), lease, lease.wait)
 
         def give_up(key: str, reason: str) -> None:
-            patiently(lambda: shards.give_up(self._ledger, claim, key, reason), lease.wait)
+            giving_up = functools.partial(shards.give_up, self._ledger, claim, key, reason)
+            self._tell(giving_up, lease, lease.wait)
 
         return render_alone(plan, shard, renderer, lease, claim.given_up, trying, give_up)
 
@@ -163,14 +167,33 @@ class Slot:
         except UnreachableError as silent:
             log.warning("delay.untold", job=claim.job, error=silent.message)
 
-    def _release(self, claim: Claim) -> None:
-        patiently(lambda: shards.release(self._ledger, claim), time.sleep)
+    def _tell(self, action: Callable[[], T], lease: Lease, wait: Callable[[float], None]) -> T:
+        """Tell the ledger, however long it is away: nobody else can know, and work would be lost.
 
-    def _fail(self, claim: Claim, error: Exception, told: structlog.stdlib.BoundLogger) -> None:
-        kind, state = (
-            type(error).__name__,
-            patiently(lambda: self._failed(claim, error), time.sleep),
-        )
+        Meanwhile the lease is renewed as soon as that can be.
+        """
+
+        def outlast(seconds: float) -> None:
+            lease.allow(self._settings.load_seconds)
+            wait(seconds)
+
+        return patiently(action, outlast, tries=None)
+
+    def _release(self, claim: Claim, lease: Lease) -> None:
+        self._tell(lambda: shards.release(self._ledger, claim), lease, self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait to let a shard go. Raises UnreachableError when a stop leaves no time for it."""
+        left = self._notice.deadline - time.monotonic()
+        if left <= 0:
+            raise UnreachableError("a shard was not handed back in time: its lease will run out.")
+        time.sleep(min(seconds, left))
+
+    def _fail(
+        self, claim: Claim, error: Exception, lease: Lease, told: structlog.stdlib.BoundLogger
+    ) -> None:
+        kind = type(error).__name__
+        state = self._tell(lambda: self._failed(claim, error), lease, self._sleep)
         told.error("shard.failed", kind=kind, now=str(state), exc_info=error)
 
     def _failed(self, claim: Claim, error: Exception) -> ShardState:

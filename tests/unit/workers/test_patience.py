@@ -42,6 +42,14 @@ def test_server_that_stays_away_is_given_up() -> None:
     assert 8 < sum(waits) < 30
 
 
+def test_server_without_which_nothing_is_kept_is_waited_for() -> None:
+    waits: list[float] = []
+    server = Server(100, UnreachableError("down"))
+    assert patiently(server.ask, waits.append, tries=None) == "answer"
+    assert len(waits) == 100
+    assert max(waits) <= 10 * 1.25
+
+
 def test_error_that_trying_cannot_mend_is_raised_at_once() -> None:
     waits: list[float] = []
     with pytest.raises(ModelError):
