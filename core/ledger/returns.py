@@ -185,7 +185,7 @@ def _tell(
         return
     told = {"attempt": held.attempt, "failures": failures, "error": fault.message}
     events.add(connection, held.job, fault.event, held.shard, worker, **told)
-    if fault.event != _OUT_OF_MEMORY:
+    if fault.event not in (_OUT_OF_MEMORY, _EXPIRED):  # nobody knows why a lease ran out
         bars.strike(connection, held.job, worker)
     counting = update(_workers).where(_workers.c.id == worker)
     connection.execute(counting.values(failures=_workers.c.failures + 1))

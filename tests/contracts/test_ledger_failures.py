@@ -135,6 +135,16 @@ def test_worker_that_fails_is_not_kept_off_when_nobody_else_could(rows: Rows, ab
     assert rows.held(job, 6)
 
 
+def test_workers_whose_leases_ran_out_are_not_kept_off(rows: Rows) -> None:
+    rows.worker("w1")
+    rows.worker("w2")
+    job = rows.job(shard_count=bars.STRIKES + 1)
+    for number in range(bars.STRIKES):
+        rows.held(job, number, lease=-1.0)
+    assert len(shards.expire(rows.ledger)) == bars.STRIKES
+    assert rows.held(job, bars.STRIKES)
+
+
 def test_failures_of_a_job_are_counted_by_their_kind_and_returns_without_one_are_not(
     rows: Rows,
 ) -> None:
