@@ -20,7 +20,13 @@ from sqlalchemy import (
     select,
     table,
 )
-from sqlalchemy.exc import ArgumentError, InterfaceError, InvalidatePoolError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    InterfaceError,
+    InternalError,
+    InvalidatePoolError,
+    OperationalError,
+)
 
 from core.errors import ConflictError, UnreachableError, UsageError
 from core.ledger.schema import HEAD
@@ -29,6 +35,7 @@ from core.settings import hide_password
 _UPGRADE = "Run `spritemill db upgrade`."
 _KINDS = "It must begin with postgresql+psycopg:// or sqlite:///."
 _BUSY_SECONDS = 30
+_FOR_A_WHILE = {"25006", "25P03", "25P04"}  # read-only since a failover; a transaction timed out
 _FRESH_SECONDS = 0.1  # no server goes and comes back within that
 _POSTGRESQL = {
     "connect_timeout": 5,
@@ -130,7 +137,10 @@ class Ledger:
             )
         try:
             yield
-        except (OperationalError, InterfaceError) as error:
+        except (OperationalError, InterfaceError, InternalError) as error:
+            state = getattr(error.orig, "sqlstate", None)
+            if isinstance(error, InternalError) and state not in _FOR_A_WHILE:
+                raise  # what we did, or damage: trying again would not mend it
             raise UnreachableError(
                 f"database_url {self._name}: {_first_line(error.orig)}.",
                 remedy="Check that it is running, that it can be written and has space, and that"

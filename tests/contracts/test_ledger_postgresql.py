@@ -1,6 +1,7 @@
 """What only a PostgreSQL server can refuse, or be told."""
 
 import pytest
+from sqlalchemy.exc import InternalError, ProgrammingError
 
 from core.errors import UnreachableError
 from core.ledger import Ledger, connect
@@ -37,6 +38,48 @@ def test_ledger_is_used_on_after_the_server_cut_its_connections(ledger: Ledger) 
         _ask_when_cut_off(ledger)
     assert caught.value.retryable
     assert ledger.version() == version
+
+
+def test_server_that_may_only_be_read_since_a_failover_is_tried_again(ledger: Ledger) -> None:
+    with pytest.raises(UnreachableError, match="read-only"):
+        _write_where_only_reading_is_allowed(ledger)
+    with ledger.write() as connection:
+        connection.exec_driver_sql("DELETE FROM jobs")
+
+
+def test_transaction_that_slept_for_too_long_is_tried_again(ledger: Ledger) -> None:
+    with pytest.raises(UnreachableError, match="idle-in-transaction"):
+        _write_after_sleep(ledger)
+    with ledger.write() as connection:
+        connection.exec_driver_sql("DELETE FROM jobs")
+
+
+def test_statement_after_a_failed_one_is_our_fault_and_not_tried_again(ledger: Ledger) -> None:
+    with pytest.raises(InternalError, match="aborted"):
+        _go_on_after_a_failure(ledger)
+
+
+def _write_where_only_reading_is_allowed(ledger: Ledger) -> None:
+    with ledger.write() as connection:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        connection.exec_driver_sql("DELETE FROM jobs")
+
+
+def _go_on_after_a_failure(ledger: Ledger) -> None:
+    with ledger.write() as connection:
+        with pytest.raises(ProgrammingError):
+            connection.exec_driver_sql("SELECT nonsense")
+        connection.exec_driver_sql("SELECT 1")
+
+
+def _write_after_sleep(ledger: Ledger) -> None:
+    with ledger.write() as sleeper, ledger.read() as other:
+        pid = sleeper.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        sleeper.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 1")
+        there = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}"
+        while other.exec_driver_sql(there).scalar_one():
+            pass
+        sleeper.exec_driver_sql("DELETE FROM jobs")
 
 
 def _ask_when_cut_off(ledger: Ledger) -> None:
