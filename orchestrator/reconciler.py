@@ -5,7 +5,6 @@ import time
 
 import structlog
 
-from core.errors import UnreachableError
 from core.ledger import Ledger, limits, shards, workers
 from core.ledger.workers import WorkerState
 from core.settings import Settings
@@ -13,6 +12,7 @@ from orchestrator import child
 from orchestrator.fleet import silent_after
 
 _SECONDS = 1.0
+_A_WHILE = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -20,30 +20,32 @@ log = structlog.get_logger(__name__)
 class Reconciler:
     """Leases that ran out, workers that fell silent, and dead processes of this machine.
 
-    While the ledger was away nobody could renew: after that all get the time to, before they are
-    judged.
+    When nobody looked from here for a while, as another led, the machine slept or the ledger was
+    away, perhaps nobody could renew: then all get the time to, before they are judged.
     """
 
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
         self._settings = settings
+        self._due = 0.0  # by the time of day: other clocks stand still while a machine sleeps
         self._lenient_until = 0.0
 
     def step(self) -> float:
         """The seconds until the next look. Raises UnreachableError."""
-        try:
-            bury_dead(self._ledger, self._settings)
-            if time.monotonic() >= self._lenient_until:
-                self._judge()
-        except UnreachableError:
-            self._lenient_until = time.monotonic() + 2 * self._settings.renew_seconds
-            raise
-        return min(_SECONDS, self._settings.lease_seconds / 4)
-
-    def _judge(self) -> None:
+        pause = min(_SECONDS, self._settings.lease_seconds / 4)
+        bury_dead(self._ledger, self._settings)
         for job in limits.overdue(self._ledger):  # where no worker would find out
             limits.enforce(self._ledger, job)
             log.warning("job.overdue", job=job)
+        renewing = self._settings.renew_seconds
+        if time.time() - self._due > min(renewing, _A_WHILE):
+            self._lenient_until = time.monotonic() + 2 * renewing
+        if time.monotonic() >= self._lenient_until:
+            self._judge()
+        self._due = time.time() + pause
+        return pause
+
+    def _judge(self) -> None:
         for worker in workers.silent(self._ledger, silent_after(self._settings)):
             workers.gone(self._ledger, worker.id)  # it may render yet: its leases run out
             log.warning("worker.silent", worker=worker.id, host=worker.host)

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,6 +46,15 @@ class Scene:
         workers.beat(self.ledger, "w1", WorkerState.READY)
         hint = RenderHint(self.job, 0, 0)
         return shards.claim(self.ledger, hint, "w1", "fake", lease)
+
+    def judge(self, reconciler: Reconciler) -> None:
+        """Have it look until the lease of the shard is taken."""
+
+        def returned() -> bool:
+            reconciler.step()
+            return self.leased == 0
+
+        until(returned, "the shard is returned")
 
     @property
     def leased(self) -> int:
@@ -98,7 +108,7 @@ def test_shared_database_is_not_judged_by_pid(scene: Scene, ended: tuple[int, fl
 
 def test_silent_worker_is_gone_but_keeps_its_lease(scene: Scene) -> None:
     scene.worker("elsewhere", 1, 0.0)
-    quick = settings(scene.settings.home, heartbeat_seconds=0.01)
+    quick = settings(scene.settings.home, heartbeat_seconds=0.01, renew_seconds=0.01)
     reconciler = Reconciler(scene.ledger, quick)
 
     def gone() -> bool:
@@ -111,14 +121,33 @@ def test_silent_worker_is_gone_but_keeps_its_lease(scene: Scene) -> None:
 
 def test_expired_lease_returns_shard_to_queue(scene: Scene) -> None:
     scene.worker("elsewhere", 1, 0.0, lease=0.05)
-    reconciler = Reconciler(scene.ledger, scene.settings)
-
-    def returned() -> bool:
-        reconciler.step()
-        return scene.leased == 0
-
-    until(returned, "the shard is returned")
+    scene.judge(Reconciler(scene.ledger, settings(scene.settings.home, renew_seconds=0.01)))
     assert shards.hint(scene.ledger, scene.job, 1, stale_after=LONG)
+
+
+def test_leases_that_ran_out_before_this_orchestrator_led_may_be_renewed_first(
+    scene: Scene,
+) -> None:
+    held = scene.worker("elsewhere", 1, 0.0, lease=-1.0)
+    assert held
+    Reconciler(scene.ledger, scene.settings).step()
+    assert shards.renew(scene.ledger, held, LONG, 0) is Orders.GO
+
+
+def test_leases_that_ran_out_while_the_machine_slept_may_be_renewed_first(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = settings(scene.settings.home, renew_seconds=0.5)
+    reconciler = Reconciler(scene.ledger, quick)
+    scene.worker("elsewhere", 1, 0.0, lease=-1.0)
+    scene.judge(reconciler)
+    held = shards.claim(scene.ledger, RenderHint(scene.job, 0, 1), "w1", "fake", -1.0)
+    assert held
+    noon = time.time()
+    monkeypatch.setattr("time.time", lambda: noon + LONG)
+    reconciler.step()
+    assert scene.leased == 1
+    scene.judge(reconciler)
 
 
 def test_leases_that_ran_out_while_the_ledger_was_away_may_be_renewed_first(
@@ -128,9 +157,10 @@ def test_leases_that_ran_out_while_the_ledger_was_away_may_be_renewed_first(
         TemporaryDirectory(prefix="spritemill-") as open_to_all,
         Postgres(Path(open_to_all)) as server,
     ):
-        at = settings(tmp_path, database_url=server.create_database(), renew_seconds=0.5)
+        at = settings(tmp_path, database_url=server.create_database(), renew_seconds=1.0)
         scene = Scene(at)
         reconciler = Reconciler(scene.ledger, at)
+        reconciler.step()
         held = scene.worker("elsewhere", 1, 0.0, lease=0.2)
         assert held
         server.stop()
