@@ -45,8 +45,8 @@ def leave_out(connection: Connection, held: Claim | RenderHint, key: str, reason
 
 
 def retry(ledger: Ledger, job_id: str) -> int:
-    """Open a succeeded job anew for the shards that gave samples up; or let every worker try the
-    shards of a job under way that ran out of memory. How many shards.
+    """Open a succeeded job anew for the shards that gave samples up, without deadline and budget;
+    or let every worker try the shards of a job under way that ran out of memory. How many shards.
 
     The dataset's manifest must be gone by then. Raises ConflictError when there is nothing.
     """
@@ -83,6 +83,8 @@ def _reopen(connection: Connection, job_id: str, job: jobs.Job | None) -> int:
         "shards_done": _jobs.c.shards_done - len(found),
         "samples_done": _jobs.c.samples_done - sum(row.samples for row in found),
         "bytes_done": _jobs.c.bytes_done - sum(row.size for row in found),
+        "deadline": None,  # whichever has passed would pause it, its dataset gone
+        "gpu_seconds": None,
         "finished_at": None,
         "dataset_digest": None,
         "error": None,

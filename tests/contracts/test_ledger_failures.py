@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
 from core.errors import ConflictError
-from core.ledger import Ledger, bars, events, jobs, shards, trials, workers
+from core.ledger import Ledger, bars, events, jobs, schema, shards, trials, workers
 from core.ledger.jobs import Job
 from core.ledger.shards import FAILURES, Claim
 from core.ledger.states import JobState, ShardState
@@ -211,6 +212,16 @@ def test_retry_opens_a_succeeded_job_for_just_the_shards_that_gave_samples_up(ro
     assert shards.commit(rows.ledger, claim, replace(result(claim), samples=10))
     job = rows.again(job)
     assert (job.state, job.samples_done, job.bytes_done) == (JobState.FINALIZING, 20, 2000)
+
+
+def test_retry_of_a_job_goes_on_beyond_its_deadline_and_budget(rows: Rows) -> None:
+    job = with_a_lost_sample(rows, rows.job(shard_count=1, deadline=4e9, gpu_seconds=100.0))
+    assert jobs.move(rows.ledger, job.id, JobState.SUCCEEDED, error="1", dataset_digest="d" * 64)
+    spent = {"deadline": 1.0, "gpu_seconds": job.render_seconds}
+    with rows.ledger.write() as connection:
+        connection.execute(update(schema.jobs).values(spent))
+    assert trials.retry(rows.ledger, job.id) == 1
+    assert rows.held(job, attempt=4)
 
 
 @pytest.mark.parametrize("state", [JobState.RUNNING, JobState.CANCELLED, JobState.SUCCEEDED])
