@@ -189,6 +189,7 @@ class Service:
                 f"job {job.id} is {job.state}.", remedy=f"First: spritemill cancel {job.id}"
             )
         self._refuse_parent(job)
+        ledgers.jobs.condemn(self.ledger, job.id)
         datasets.remove(job, self.store)
         ledgers.jobs.remove(self.ledger, job.id)
         return job

@@ -292,21 +292,34 @@ def lock(connection: Connection, job_id: str) -> Job | None:
     return _job(row) if row else None
 
 
+def condemn(ledger: Ledger, job_id: str) -> None:
+    """Settle that a job goes: its dataset, of which it has none from here on, may be removed, for
+    nothing opens it anew or extends it. Raises as `remove` does.
+    """
+    with ledger.write() as connection:
+        _refuse_kept(connection, job_id)
+        connection.execute(update(_jobs).where(_jobs.c.id == job_id).values(dataset_digest=None))
+
+
 def remove(ledger: Ledger, job_id: str) -> None:
     """Delete a job that is over, with its shards and events.
 
     Raises NotFoundError, and ConflictError while it is not over or a worker still renders for it.
     """
     with ledger.write() as connection:
-        job = lock(connection, job_id) or _no_job(job_id)
-        if job.state not in TERMINAL:
-            raise ConflictError(f"job {job_id}: it is {job.state}.", remedy="Cancel it first.")
-        if job.shards_leased:
-            raise ConflictError(
-                f"job {job_id}: workers have yet to leave {job.shards_leased} of its shards.",
-                remedy="Try again in a minute.",
-            )
+        _refuse_kept(connection, job_id)
         connection.execute(delete(_jobs).where(_jobs.c.id == job_id))
+
+
+def _refuse_kept(connection: Connection, job_id: str) -> None:
+    job = lock(connection, job_id) or _no_job(job_id)
+    if job.state not in TERMINAL:
+        raise ConflictError(f"job {job_id}: it is {job.state}.", remedy="Cancel it first.")
+    if job.shards_leased:
+        raise ConflictError(
+            f"job {job_id}: workers have yet to leave {job.shards_leased} of its shards.",
+            remedy="Try again in a minute.",
+        )
 
 
 def _select() -> Select[Any]:

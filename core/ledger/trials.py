@@ -72,7 +72,7 @@ def lost(ledger: Ledger, job_id: str) -> Mapping[str, str]:
 
 
 def _reopen(connection: Connection, job_id: str, job: jobs.Job | None) -> int:
-    if job is None or job.state is not JobState.SUCCEEDED:
+    if job is None or job.state is not JobState.SUCCEEDED or job.dataset_digest is None:
         return 0
     query = select(_shards.c.samples, _shards.c.size).where(*_incomplete(job_id))
     found = connection.execute(query).all()

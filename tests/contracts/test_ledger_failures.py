@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import update
 
-from core.errors import ConflictError
+from core.errors import ConflictError, NotFoundError
 from core.ledger import Ledger, bars, events, jobs, schema, shards, trials, workers
 from core.ledger.jobs import Job
 from core.ledger.shards import FAILURES, Claim
@@ -212,6 +212,17 @@ def test_retry_opens_a_succeeded_job_for_just_the_shards_that_gave_samples_up(ro
     assert shards.commit(rows.ledger, claim, replace(result(claim), samples=10))
     job = rows.again(job)
     assert (job.state, job.samples_done, job.bytes_done) == (JobState.FINALIZING, 20, 2000)
+
+
+def test_job_that_is_about_to_be_removed_is_not_opened_anew(rows: Rows) -> None:
+    job = with_a_lost_sample(rows, rows.job(shard_count=1))
+    assert jobs.move(rows.ledger, job.id, JobState.SUCCEEDED, error="1", dataset_digest="d" * 64)
+    jobs.condemn(rows.ledger, job.id)
+    with pytest.raises(ConflictError):
+        trials.retry(rows.ledger, job.id)
+    with pytest.raises(NotFoundError):
+        jobs.of_dataset(rows.ledger, "d" * 64)
+    jobs.remove(rows.ledger, job.id)
 
 
 def test_retry_of_a_job_goes_on_beyond_its_deadline_and_budget(rows: Rows) -> None:

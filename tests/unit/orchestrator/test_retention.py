@@ -15,7 +15,7 @@ from sqlalchemy import event
 from core.dataset.layout import MANIFEST, dataset_prefix, part_key, shard_key, shard_name
 from core.dataset.manifest import Manifest, ShardFile
 from core.errors import ConflictError
-from core.ledger import jobs
+from core.ledger import jobs, shards
 from core.ledger.jobs import Job
 from core.ledger.states import JobState
 from core.settings import Settings
@@ -135,6 +135,19 @@ def test_orphans_of_a_job_that_is_over_go_and_what_its_rows_name_stays(
     assert yard.found(remove=True) == [("orphan", key) for key in stale]
     assert yard.keys() == named
     assert yard.found() == []
+
+
+def test_job_that_its_workers_have_yet_to_leave_is_not_removed_in_part(yard: Yard) -> None:
+    job = yard.rows.job()
+    claim = yard.rows.held(job)
+    yard.move(job, JobState.CANCELLED)
+    there = set(yard.put(shard_key(job.id, 0, "a" * 64)))
+    with pytest.raises(ConflictError, match="have yet to leave"):
+        yard.service.remove(job.id)
+    assert yard.keys() == there
+    shards.release(yard.service.ledger, claim)
+    yard.service.remove(job.id)
+    assert not yard.keys()
 
 
 def test_job_that_is_not_over_keeps_everything(strict: Yard) -> None:
