@@ -140,7 +140,7 @@ def commit(ledger: Ledger, held: Claim, result: Result) -> bool:
 
 
 def _commit(ledger: Ledger, held: Claim, result: Result) -> bool:
-    found = {name: value for name, value in asdict(result).items() if name != "refusals"}
+    found = {**asdict(result), "refusals": refusals.text(result.refusals)}
     done = update(_shards).where(*attempt_in(held, ShardState.LEASED))
     done = done.returning(_shards.c.worker, _shards.c.given_up)
     with ledger.write() as connection:

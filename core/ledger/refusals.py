@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select, update
@@ -52,6 +52,25 @@ def count(connection: Connection, job: str, samples: int, found: Refusals) -> st
         )
     )
     return why
+
+
+def text(found: Refusals | None) -> str | None:
+    """What a shard's row keeps of its refusals."""
+    if found is None:
+        return None
+    kept = {"by_rule": dict(found.by_rule), "unfilled": found.unfilled}
+    return json.dumps(kept, sort_keys=True)
+
+
+def without(
+    refused: Mapping[str, int], unfilled: int, kept: Iterable[str | None]
+) -> dict[str, str | int]:
+    """The counts of a job, its row locked, without those that rows of its shards keep."""
+    total = Counter(refused)
+    for found in (json.loads(each) for each in kept if each):
+        total.subtract(found["by_rule"])
+        unfilled -= found["unfilled"]
+    return {"refused": json.dumps(+total, sort_keys=True), "samples_unfilled": unfilled}
 
 
 def _drifted(drift: Drift | None, shards: int, drawn: int, refused: int) -> str:

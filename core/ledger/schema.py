@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration: what this version of the code needs."""
 
 metadata = MetaData(
@@ -123,6 +123,7 @@ shards = Table(
     Column("part_key", Text),
     Column("part_sha256", String(64)),
     Column("samples_digest", String(64)),
+    Column("refusals", Text),  # JSON: refused drawings by rule, and samples that stayed without
     Index("shards_by_state", "job", "state", "number"),
     Index("shards_by_lease", "lease_until"),
     Index("shards_by_hint", "hinted_at"),

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from core.errors import ConflictError
-from core.ledger import events, jobs, schema
+from core.ledger import events, jobs, refusals, schema
 from core.ledger.claims import Claim, attempt_in
 from core.ledger.engine import Ledger
 from core.ledger.states import TERMINAL, JobState, ShardState
@@ -74,7 +74,9 @@ def lost(ledger: Ledger, job_id: str) -> Mapping[str, str]:
 def _reopen(connection: Connection, job_id: str, job: jobs.Job | None) -> int:
     if job is None or job.state is not JobState.SUCCEEDED or job.dataset_digest is None:
         return 0
-    query = select(_shards.c.samples, _shards.c.size).where(*_incomplete(job_id))
+    query = select(_shards.c.samples, _shards.c.size, _shards.c.refusals).where(
+        *_incomplete(job_id)
+    )
     found = connection.execute(query).all()
     anew: dict[str, Any] = {"state": ShardState.PENDING, "given_up": "{}", "failures": FAILURES}
     connection.execute(update(_shards).where(*_incomplete(job_id)).values(anew))
@@ -83,6 +85,7 @@ def _reopen(connection: Connection, job_id: str, job: jobs.Job | None) -> int:
         "shards_done": _jobs.c.shards_done - len(found),
         "samples_done": _jobs.c.samples_done - sum(row.samples for row in found),
         "bytes_done": _jobs.c.bytes_done - sum(row.size for row in found),
+        **refusals.without(job.refused, job.samples_unfilled, (row.refusals for row in found)),
         "deadline": None,  # whichever has passed would pause it, its dataset gone
         "gpu_seconds": None,
         "finished_at": None,

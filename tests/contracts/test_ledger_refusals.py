@@ -9,7 +9,7 @@ from alembic.config import Config
 from sqlalchemy import text
 
 import core.ledger
-from core.ledger import Ledger, connect, events, jobs, shards
+from core.ledger import Ledger, connect, events, jobs, shards, trials
 from core.ledger.jobs import Job
 from core.ledger.refusals import Drift, Refusals
 from core.ledger.states import JobState
@@ -43,6 +43,23 @@ def test_committing_again_counts_nothing_twice(rows: Rows) -> None:
     assert shards.commit(rows.ledger, claim, again)
     assert shards.commit(rows.ledger, claim, again)
     assert (rows.again(job).refused, rows.again(job).samples_unfilled) == ({"cover": 4}, 1)
+
+
+def test_shard_that_is_retried_is_counted_once(rows: Rows, ledger: Ledger) -> None:
+    job = rows.job(2)
+    commit(rows, job, 1, Refusals({"cover": 1}, unfilled=1))
+    claim = rows.held(job)
+    shards.give_up(ledger, claim, "hero/3", "not finite")
+    found = Refusals({"cover": 4, "colours": 2}, unfilled=2)
+    assert shards.commit(ledger, claim, replace(result(claim), samples=7, refusals=found))
+    assert jobs.move(ledger, job.id, JobState.SUCCEEDED, dataset_digest="d" * 64)
+    assert trials.retry(ledger, job.id) == 1
+    again = rows.again(job)
+    assert (again.refused, again.samples_unfilled) == ({"cover": 1}, 1)
+    claim = rows.held(job, attempt=1)
+    assert shards.commit(ledger, claim, replace(result(claim), samples=8, refusals=found))
+    again = rows.again(job)
+    assert (again.refused, again.samples_unfilled) == ({"cover": 5, "colours": 2}, 3)
 
 
 def test_done_shard_has_the_samples_that_were_filled(rows: Rows, ledger: Ledger) -> None:
