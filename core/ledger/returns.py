@@ -185,10 +185,17 @@ def _tell(
         return
     told = {"attempt": held.attempt, "failures": failures, "error": fault.message}
     events.add(connection, held.job, fault.event, held.shard, worker, **told)
-    if fault.event not in (_OUT_OF_MEMORY, _EXPIRED):  # nobody knows why a lease ran out
+    cut_off = fault.event == _EXPIRED and _silent(connection, worker)
+    if fault.event != _OUT_OF_MEMORY and not cut_off:
         bars.strike(connection, held.job, worker)
     counting = update(_workers).where(_workers.c.id == worker)
     connection.execute(counting.values(failures=_workers.c.failures + 1))
+
+
+def _silent(connection: Connection, worker: str) -> bool:
+    """Whether nothing was heard of a worker: then it may have been cut off, or its machine lost."""
+    gone = select(_workers.c.id).where(_workers.c.id == worker, _workers.c.state == "gone")
+    return connection.execute(gone).first() is not None
 
 
 def _state(ledger: Ledger, held: Claim) -> ShardState:

@@ -136,14 +136,19 @@ def test_worker_that_fails_is_not_kept_off_when_nobody_else_could(rows: Rows, ab
     assert rows.held(job, 6)
 
 
-def test_workers_whose_leases_ran_out_are_not_kept_off(rows: Rows) -> None:
+@pytest.mark.parametrize("silent", [True, False])
+def test_leases_that_ran_out_are_held_against_a_worker_that_was_heard_of(
+    rows: Rows, silent: bool
+) -> None:
     rows.worker("w1")
     rows.worker("w2")
     job = rows.job(shard_count=bars.STRIKES + 1)
     for number in range(bars.STRIKES):
         rows.held(job, number, lease=-1.0)
+    if silent:
+        workers.gone(rows.ledger, "w1")
     assert len(shards.expire(rows.ledger)) == bars.STRIKES
-    assert rows.held(job, bars.STRIKES)
+    assert bool(rows.claim(job, bars.STRIKES)) is silent
 
 
 def test_failures_of_a_job_are_counted_by_their_kind_and_returns_without_one_are_not(
