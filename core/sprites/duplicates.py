@@ -107,7 +107,7 @@ def _spill(images: Iterable[NDArray[np.uint8]], file: BinaryIO) -> tuple[int, ND
     """Write all sprites as drawn; their width and a hash of each."""
     prints, size, rest = bytearray(), 0, iter(images)
     while block := list(islice(rest, _BLOCK)):
-        pixels = drawn(np.stack(block))
+        pixels = np.ascontiguousarray(drawn(np.stack(block)))
         size = pixels.shape[1]
         for sprite in pixels:
             prints += blake2b(sprite.data, digest_size=16).digest()

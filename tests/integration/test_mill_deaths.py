@@ -73,12 +73,17 @@ def test_killed_worker_is_replaced_and_its_shards_rendered_again(
         job = mill.service.submit(request(SHARDS)).job.id
         until(lambda: some_done(mill.service, job), "work goes on")
         (first,) = mill.service.workers()
-        os.kill(first.pid, signal.SIGKILL)
+        worker = psutil.Process(first.pid)
+        for process in (*worker.children(recursive=True), worker):
+            process.suspend()
+        held = mill.service.status(job).leased
+        worker.kill()
         check(mill.service.wait(job), digest, begun)
         states = {worker.id: worker.state for worker in mill.service.workers()}
         assert len(states) == 2
         assert states[first.id] == "gone"
-        assert "shard.orphaned" in {event.kind for event in mill.service.events(job)}
+        orphans = [e for e in mill.service.events(job) if e.kind == "shard.orphaned"]
+        assert len(orphans) == held
 
 
 def test_killed_mill_leaves_no_process_and_goes_on_at_once(

@@ -209,7 +209,8 @@ def fleet(settings: Settings) -> Iterator[Service]:
 def test_status_and_doctor_name_what_a_job_waits_for(fleet: Service) -> None:
     job = fleet.submit(REQUEST).job.id
     assert fleet.status(job).waits_for == "a worker"
-    old, other = {"renderer": 1, "torch": "2.12"}, {"renderer": RENDERER_VERSION + 1}
+    ours, newer = RENDERER_VERSION, RENDERER_VERSION + 1
+    old, other = {"renderer": ours, "torch": "2.12"}, {"renderer": newer}
     register(fleet, "w1", other)
     assert fleet.status(job).waits_for.startswith("a worker of this version")
     register(fleet, "w2", old)
@@ -219,7 +220,9 @@ def test_status_and_doctor_name_what_a_job_waits_for(fleet: Service) -> None:
     assert fleet.status(job).waits_for == ""
     workers.gone(fleet.ledger, "w2")
     waiting = fleet.status(job).waits_for
-    assert waiting.startswith(f"a worker of its class {numerics.name(old)} (renderer 1, not 2")
+    assert waiting.startswith(
+        f"a worker of its class {numerics.name(old)} (renderer {ours}, not {newer}"
+    )
     assert "torch 2.12" in waiting
     ill = [part for part in islice(fleet.doctor(), len(LIGHT_PARTS)) if part.part == "workers"]
     assert [(part.ok, waiting in part.detail) for part in ill] == [(False, True)]

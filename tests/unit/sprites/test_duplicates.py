@@ -73,3 +73,10 @@ def test_many_alike_are_grouped_without_comparing_all_pixels() -> None:
     images[:, 1, 1, 1] = np.arange(4000) // 256
     images[:, 1, 1, 3] = 255
     assert find_near_duplicates(images, 100.0) == [list(range(4000))]
+
+
+def test_sprites_are_the_same_however_they_lie_in_memory() -> None:
+    images = noise(4)
+    images[3] = images[1]
+    turned = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
+    assert list(find_near_duplicates(turned)) == list(find_near_duplicates(images)) == [[1, 3]]
