@@ -77,16 +77,16 @@ def test_model_is_drawn_with_each_sampler_and_number_of_steps(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("nonesuch", "--real", "."), "no model, folder, file or job"),
+        (("nonesuch", "--real", ".."), "no model, folder, file or job"),
         (("dungeon-32", "--real", "nowhere"), "nowhere: there is no such folder"),
-        (("dungeon-32", "--real", ".", "--steps", "few"), "whole numbers"),
-        (("dungeon-32", "--real", ".", "--samplers", "ddim"), "Please give --steps"),
+        (("dungeon-32", "--real", "..", "--steps", "few"), "whole numbers"),
+        (("dungeon-32", "--real", "..", "--samplers", "ddim"), "Please give --steps"),
         (
-            ("dungeon-32", "--real", ".", "--steps", "2", "--samplers", "euler"),
+            ("dungeon-32", "--real", "..", "--steps", "2", "--samplers", "euler"),
             'sampling.sampler = "euler"',
         ),
-        ((".", "--real", ".", "--steps", "2"), "a dataset is drawn already"),
-        (("dungeon-32", "--real", ".", "--steps", "0"), "sampling.steps = 0"),
+        ((".", "--real", "..", "--steps", "2"), "a dataset is drawn already"),
+        (("dungeon-32", "--real", "..", "--steps", "0"), "sampling.steps = 0"),
     ],
 )
 def test_what_cannot_be_evaluated_is_told(
