@@ -36,14 +36,13 @@ _COLOURS: tuple[dict[str, int | str], ...] = (
     {"palette": 32},
     {"palette": "game-boy"},
 )
-_SPREAD = 62
 _PAPER = (250, 249, 246, 255)
 
 
 def colours() -> None:
     """One sprite of ten classes as drawn, then with fewer colours in four ways."""
     contexts = [{"class": name} for name in _MANY]
-    asked = ({"seed": 3, "samples": _SPREAD, "contexts": contexts, "pixels": p} for p in _COLOURS)
+    asked = ({"seed": 3, "samples": 62, "contexts": contexts, "pixels": p} for p in _COLOURS)
     rows = [[row[0] for row in _drawn(load.check(each), 1)] for each in asked]
     _board(rows, scale=3, gap=6).save(_IMAGES / "colours.png")
 
