@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, bindparam
 
 from core.ledger.refusals import Refusals
 from core.ledger.schema import shards
 from core.ledger.states import ShardState
 from core.messages import RenderHint
+
+_JOB: ColumnElement[Any] = bindparam("in_job")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,21 @@ class Result:
     samples_digest: str
     seconds: float
     refusals: Refusals | None = None
+
+
+def naming(held: Claim | RenderHint) -> dict[str, Any]:
+    """The attempt, for the parameters of `attempt_named` in a statement that is built once."""
+    return {"in_job": held.job, "of_number": held.shard, "at_attempt": held.attempt}
+
+
+def attempt_named(state: ShardState, job: Any = _JOB) -> tuple[ColumnElement[bool], ...]:
+    """`attempt_in`, by the parameters of `naming`."""
+    return (
+        shards.c.job == job,
+        shards.c.number == bindparam("of_number"),
+        shards.c.attempt == bindparam("at_attempt"),
+        shards.c.state == state,
+    )
 
 
 def attempt_in(held: Claim | RenderHint, state: ShardState) -> tuple[ColumnElement[bool], ...]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Update, bindparam, func, select, update
 
 from core.faults import Point, reach
 from core.ledger import bars, events, jobs, limits, outright, refusals, returns, schema
-from core.ledger.claims import Claim, Orders, Result, attempt_in
+from core.ledger.claims import Claim, Orders, Result, attempt_in, attempt_named, naming
 from core.ledger.clock import now
 from core.ledger.engine import Ledger
 from core.ledger.jobs import Job
@@ -69,16 +69,9 @@ def renew(ledger: Ledger, held: Claim, lease: float, progress: int, seconds: flo
     """Lengthen the lease, telling how many samples are rendered, in so many seconds; hear what is
     ordered. A limit of the job that has passed pauses it.
     """
-    told = {
-        "in_job": held.job,
-        "of_number": held.shard,
-        "at_attempt": held.attempt,
-        "for_seconds": lease,
-        "so_far": progress,
-        "took": seconds,
-    }
+    news = {**naming(held), "for_seconds": lease, "so_far": progress, "took": seconds}
     with ledger.single() as connection:
-        if not connection.execute(_renewing(), told).rowcount:
+        if not connection.execute(_renewing(), news).rowcount:
             return Orders.FENCED
     with ledger.read() as connection:
         job = jobs.read(connection, held.job)
@@ -105,18 +98,12 @@ def orders(
 
 @cache
 def _renewing() -> Update:
-    held = (
-        _shards.c.job == bindparam("in_job"),
-        _shards.c.number == bindparam("of_number"),
-        _shards.c.attempt == bindparam("at_attempt"),
-        _shards.c.state == ShardState.LEASED,
-    )
-    told = {
+    news = {
         "lease_until": now() + bindparam("for_seconds"),
         "progress": bindparam("so_far", type_=_shards.c.progress.type),
         "seconds": bindparam("took", type_=_shards.c.seconds.type),
     }
-    return update(_shards).where(*held).values(told)
+    return update(_shards).where(*attempt_named(ShardState.LEASED)).values(news)
 
 
 def _orders(job: Job | None) -> Orders:

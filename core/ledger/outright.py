@@ -15,7 +15,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from core.ledger import schema
 from core.ledger.bars import STRIKES
-from core.ledger.claims import Claim, Result
+from core.ledger.claims import Claim, Result, attempt_named, naming
 from core.ledger.clock import now
 from core.ledger.engine import Ledger
 from core.ledger.states import TERMINAL, JobState, ShardState
@@ -69,10 +69,9 @@ def claim(
     ledger: Ledger, hint: RenderHint, worker: str, numerics: str, lease: float
 ) -> Claim | None:
     """Lease the hinted attempt, if nothing is out of the usual."""
-    named = {"in_job": hint.job, "of_number": hint.shard, "at_attempt": hint.attempt}
-    told = {**named, "by_worker": worker, "of_numerics": numerics, "for_seconds": lease}
+    taker = {"by_worker": worker, "of_numerics": numerics, "for_seconds": lease}
     with ledger.single() as connection:
-        row = connection.execute(_claiming(), told).first()
+        row = connection.execute(_claiming(), {**naming(hint), **taker}).first()
     if row is None:
         return None
     held = _Held(*row)
@@ -82,14 +81,9 @@ def claim(
 
 def commit(ledger: Ledger, held: Claim, result: Result) -> bool:
     """Record a shard as done and move the counters, if nothing is out of the usual."""
-    told = {
-        "in_job": held.job,
-        "of_number": held.shard,
-        "at_attempt": held.attempt,
-        **{f"the_{name}": getattr(result, name) for name in _RECORDED},
-    }
+    found = {f"the_{name}": getattr(result, name) for name in _RECORDED}
     with ledger.single() as connection:
-        return connection.execute(_committing(), told).first() is not None
+        return connection.execute(_committing(), {**naming(held), **found}).first() is not None
 
 
 def _locked(*where: ColumnElement[bool]) -> CTE:
@@ -98,15 +92,6 @@ def _locked(*where: ColumnElement[bool]) -> CTE:
         _jobs.c.id == bindparam("in_job"), *where
     )
     return named.with_for_update(key_share=True).cte("locked")
-
-
-def _fenced(job: CTE, state: ShardState) -> tuple[ColumnElement[bool], ...]:
-    return (
-        _shards.c.job == job.c.id,
-        _shards.c.number == bindparam("of_number"),
-        _shards.c.attempt == bindparam("at_attempt"),
-        _shards.c.state == state,
-    )
 
 
 @cache
@@ -126,7 +111,7 @@ def _claiming() -> ReturningUpdate[Any]:
     usual = (_shards.c.memory.is_(None), _shards.c.given_up == "{}", _shards.c.failures == 0)
     taken = (
         update(_shards)
-        .where(*_fenced(job, ShardState.PENDING), *usual)
+        .where(*attempt_named(ShardState.PENDING, job.c.id), *usual)
         .values(taking(bindparam("by_worker"), bindparam("for_seconds")))
         .returning(
             _shards.c.job, _shards.c.attempt, _shards.c.samples,
@@ -155,7 +140,7 @@ def _committing() -> Select[Any]:
     job = _locked(_jobs.c.state.not_in(TERMINAL), _jobs.c.shards_done + 1 < _jobs.c.shard_count)
     done = (
         update(_shards)
-        .where(*_fenced(job, ShardState.LEASED), _shards.c.given_up == "{}")
+        .where(*attempt_named(ShardState.LEASED, job.c.id), _shards.c.given_up == "{}")
         .values(state=ShardState.DONE, lease_until=None, progress=0, **found)
         .returning(_shards.c.job, _shards.c.worker)
         .cte("done")
