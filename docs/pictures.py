@@ -29,6 +29,7 @@ Sprite = NDArray[np.uint8]
 _ROOT = Path(__file__).parents[1]
 _IMAGES, _EXAMPLES = _ROOT / "docs" / "images", _ROOT / "examples"
 _MANY = ("hero", "altar", "armour", "book", "floor", "food", "gateway", "potion", "wand", "spell")
+_SIX = ("hero", "altar", "book", "potion", "wand", "spell")
 _COLOURS: tuple[dict[str, int | str], ...] = (
     {},
     {"colours": 16},
@@ -49,7 +50,7 @@ def colours() -> None:
 
 def denoising() -> None:
     """A sprite of six classes, coming out of the noise."""
-    classes = [f"--class={name}" for name in _MANY[:2] + _MANY[3:4] + _MANY[7:]]
+    classes = [f"--class={name}" for name in _SIX]
     how = ["-n6", "--columns=6", "--seed=3", "--scale=3", "--frames=10"]
     _spritemill("animate", *classes, *how, f"--out={_IMAGES / 'denoising.gif'}")
 

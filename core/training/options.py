@@ -78,7 +78,9 @@ def _faults(options: Options) -> Iterator[Fault]:
 
 
 def _idle(options: Options) -> Iterator[Fault]:
-    """Choices that nothing would come of."""
+    """Choices that nothing would come of. Raises UsageError for several arrays."""
+    from core.training.arrays import find  # checking other options needs no arithmetic
+
     if options.recipe == "dungeon":
         own = {
             "mirror": options.mirror,
@@ -89,13 +91,9 @@ def _idle(options: Options) -> Iterator[Fault]:
         for name, value in own.items():
             if value:
                 yield Fault(name, str(value), "the recipe dungeon has its own", "Leave it out.")
-    elif options.classes and not _arrays(Path(options.data)):
+    elif options.classes and not find(Path(options.data)):
         problem = "only arrays have classes without names"
         yield Fault("classes", ",".join(options.classes), problem, "Leave it out.")
     if options.network == "unet" and options.times != _TIMES:
         remedy = "Leave it out, or give --network context-unet."
         yield Fault("times", str(options.times), "the unet knows any noise level", remedy)
-
-
-def _arrays(data: Path) -> bool:
-    return data.suffix == ".npy" or any(data.glob("*.npy"))

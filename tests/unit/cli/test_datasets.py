@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from core.dataset import assembly
 from orchestrator.cli import main
-from tests.unit.dataset.bench import REQUEST, Bench, folder_store, job
+from tests.unit.dataset.bench import Bench, finished_dataset
 
 
 @pytest.fixture(autouse=True)
@@ -18,10 +17,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Bench:
-    made = job(folder_store(tmp_path / "there"), tmp_path / "there", REQUEST)
-    made.render_all()
-    assembly.clean(made.store, made.assemble())
-    return made
+    return finished_dataset(tmp_path / "there")
 
 
 def test_diff_draws_no_picture_where_no_sprite_changed(

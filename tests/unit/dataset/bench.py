@@ -164,3 +164,11 @@ def job(store: Store, root: Path, text: str) -> Bench:
         created=1_780_000_000.0,
     )
     return Bench(store, root, made, finished)
+
+
+def finished_dataset(root: Path) -> Bench:
+    """A dataset of `REQUEST` in a folder, of weights that nobody has."""
+    made = job(folder_store(root), root, REQUEST)
+    made.render_all()
+    assembly.clean(made.store, made.assemble())
+    return made

@@ -19,16 +19,12 @@ from core.request.plan import digest, plan
 from core.settings import Settings
 from orchestrator import extension, trust
 from orchestrator.service import Service
-from tests.unit.dataset.bench import REQUEST, Bench, folder_store, job
+from tests.unit.dataset.bench import Bench, finished_dataset, folder_store, job
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Bench:
-    """A dataset in a folder, of weights that nobody has."""
-    made = job(folder_store(tmp_path / "there"), tmp_path / "there", REQUEST)
-    made.render_all()
-    assembly.clean(made.store, made.assemble())
-    return made
+    return finished_dataset(tmp_path / "there")
 
 
 @pytest.fixture
