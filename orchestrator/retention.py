@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from core.dataset.layout import MANIFEST, dataset_prefix, is_job, work_prefix
 from core.dataset.source import StoreSource, read_manifest
-from core.errors import CorruptError, NotFoundError
+from core.errors import ConflictError, CorruptError, NotFoundError
 from core.ledger import jobs, shards
 from core.ledger.states import TERMINAL, JobState
 from core.settings import Settings
@@ -51,9 +51,8 @@ def collect(
     """
     leaving = list(_leaving(service, older_than))
     for job, garbage in leaving:
-        if remove:
-            service.remove(job.id)
-        yield garbage
+        if not remove or _removed(service, job.id):
+            yield garbage
     known = {job.id for job, _ in leaving}
     for name in sorted(_stored(service.store) - known):
         for info in _orphans(service, name):
@@ -62,6 +61,15 @@ def collect(
             yield Garbage("orphan", info.key, info.size, "neither a manifest nor the ledger has it")
     for info in service.store.unfinished(time.time() - _DAY, remove=remove):
         yield Garbage("temporary", info.key, info.size, "half-written, by a process that died")
+
+
+def _removed(service: "Service", job: str) -> bool:
+    """Whether it went: it may have been taken up again, or removed, since it was listed."""
+    try:
+        service.remove(job)
+    except (ConflictError, NotFoundError):
+        return False
+    return True
 
 
 def _leaving(service: "Service", older_than: float | None) -> "Iterator[tuple[Job, Garbage]]":

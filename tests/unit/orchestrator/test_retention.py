@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as checked
 from hypothesis import strategies as st
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from core.dataset.layout import MANIFEST, dataset_prefix, part_key, shard_key, shard_name
 from core.dataset.manifest import Manifest, ShardFile
 from core.errors import ConflictError
-from core.ledger import jobs, shards
+from core.ledger import jobs, schema, shards
 from core.ledger.jobs import Job
 from core.ledger.states import JobState
 from core.settings import Settings
@@ -207,6 +207,18 @@ def test_cancelled_job_goes_with_its_objects_after_its_time(strict: Yard) -> Non
     assert strict.found(remove=True) == [("cancelled", job.id)]
     assert strict.keys() == set()
     assert strict.service.list() == []
+
+
+def test_what_was_taken_up_again_or_removed_after_the_listing_is_passed_over(yard: Yard) -> None:
+    ids = {yard.ended(JobState.SUCCEEDED).id for _ in range(3)}
+    garbage = retention.collect(yard.service, 0.0, remove=True)
+    gone = next(garbage).what
+    reopened, removed = ids - {gone}
+    with yard.service.ledger.write() as connection:  # as `retry` does where sprites were lost
+        connection.execute(update(schema.jobs).values(state="running").filter_by(id=reopened))
+    yard.service.remove(removed)
+    assert [each.what for each in garbage if each.rule == "expired"] == []
+    assert [job.id for job in yard.service.list()] == [reopened]
 
 
 @pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.FAILED])
