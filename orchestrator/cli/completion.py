@@ -1,5 +1,7 @@
 """What the shell offers after TAB: jobs, datasets, workers, models and classes that are there."""
 
+from pathlib import Path
+
 import typer
 
 from orchestrator.cli.session import Session
@@ -14,10 +16,10 @@ def jobs(context: typer.Context, incomplete: str) -> Offers:
 
 
 def datasets(context: typer.Context, incomplete: str) -> Offers:
-    """The jobs that have one."""
+    """The jobs that have one, and the folders that are one."""
     with _session(context).service() as service:
         found = [(job.id, job.name) for job in service.list(states=["succeeded"])]
-    return _beginning(incomplete, [*found, ("latest", "the newest")])
+    return _beginning(incomplete, [*found, ("latest", "the newest"), *_folders(incomplete)])
 
 
 def workers(context: typer.Context, incomplete: str) -> Offers:
@@ -40,6 +42,15 @@ def classes(incomplete: str) -> Offers:
 
     spec = weights.read_spec(weights.bundled())
     return _beginning(incomplete, [(name, spec.name) for name in spec.classes])
+
+
+def _folders(incomplete: str) -> Offers:
+    """The datasets beside what is typed."""
+    from core.dataset.layout import MANIFEST
+
+    before = incomplete[: incomplete.rfind("/") + 1]
+    found = sorted(Path(before).glob(f"*/{MANIFEST}"))
+    return [(before + path.parent.name, "a folder") for path in found]
 
 
 def _session(context: typer.Context) -> Session:

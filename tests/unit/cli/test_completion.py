@@ -15,7 +15,7 @@ from orchestrator.service import Service
 REQUEST = "contexts: [{class: potion, samples: 4}]"
 
 
-def offered(line: str, home: Path) -> list[str]:
+def offered(line: str, home: Path, at: Path | None = None) -> list[str]:
     words = ["spritemill", "--home", str(home), *line.split(" ")]
     asked = {
         "_SPRITEMILL_COMPLETE": "complete_bash",
@@ -29,6 +29,7 @@ def offered(line: str, home: Path) -> list[str]:
         text=True,
         timeout=60,
         check=False,
+        cwd=at,
     )
     return ran.stdout.split()
 
@@ -52,6 +53,16 @@ def test_tab_offers_jobs_by_their_ids(tmp_path: Path) -> None:
         job = service.submit(REQUEST).job.id
     assert offered(f"cancel {job[:3]}", tmp_path) == [job]
     assert offered("verify ", tmp_path) == ["latest"], "it has no dataset"
+
+
+def test_tab_offers_folders_that_are_datasets(tmp_path: Path) -> None:
+    for name in ("potions", "made/pots", "made/photos"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("potions", "made/pots"):
+        (tmp_path / name / "manifest.json").touch()
+    assert offered("verify po", tmp_path / "home", tmp_path) == ["potions"]
+    assert offered("verify made/", tmp_path / "home", tmp_path) == ["made/pots"]
+    assert offered(f"verify {tmp_path}/p", tmp_path / "home") == [str(tmp_path / "potions")]
 
 
 def test_tab_offers_workers_that_are_there(tmp_path: Path) -> None:
