@@ -24,11 +24,11 @@ def read(path: Path, size: int, classes: Sequence[str] = ()) -> Examples:
     that arrays only number.
     """
     if not path.exists():
-        raise UsageError(f"data = {path}: there is no such folder.")
+        raise UsageError(f"{path}: there is no such folder.")
     found = list(_found(path, size, classes))
     if not found:
         raise UsageError(
-            f"data = {path}: there are no sprites in it.",
+            f"{path}: there are no sprites in it.",
             remedy="Give a folder of pictures, or of folders of pictures.",
         )
     return gather(found, _PLAIN)
@@ -58,7 +58,7 @@ def _of_folders(path: Path, size: int) -> Iterator[Found]:
     folders = [folder for folder in sorted(path.iterdir()) if folder.is_dir()]
     if pictures and any(_pictures(folder, "**/*") for folder in folders):
         raise UsageError(
-            f"data = {path}: it holds both pictures and folders of pictures.",
+            f"{path}: it holds both pictures and folders of pictures.",
             remedy="Put every picture into a folder that is named for its class, or none.",
         )
     for picture in pictures:
