@@ -89,8 +89,8 @@ def candidate(
 
 def expected_seconds(job: Job | OpenJob, crew: Crew) -> float:
     """Seconds of a slot for a shard: by the job's own measured pace, else by the crew's."""
-    if job.samples_done and job.render_seconds:
-        return job.render_seconds / job.samples_done * job.shard_samples
+    if job.samples_drawn and job.render_seconds:
+        return job.render_seconds / job.samples_drawn * job.shard_samples
     if crew.samples and crew.seconds:
         return crew.seconds / crew.samples * job.shard_samples
     return _UNKNOWN_SECONDS

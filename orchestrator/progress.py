@@ -15,16 +15,17 @@ _LEAST_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """A job with `samples` done, those in flight included; `rate` in samples a second of the
-    recent past, `eta` in seconds with the `eta_range` it lies in, all None while unknown; `leased`
-    shards are being rendered; `gpu_seconds_spent` on what is done and in flight, and, once the
-    pace is known, `gpu_seconds_left`; `workers` live in the whole mill; `dataset` is where a
-    finished one lies, a folder or a URL; `waits_for` says what must be mended from outside before
-    the job can go on.
+    """A job with `samples` done, those in flight included, and `samples_left` to be drawn, those
+    that quality control could not fill left out; `rate` in samples a second of the recent past,
+    `eta` in seconds with the `eta_range` it lies in, all None while unknown; `leased` shards are
+    being rendered; `gpu_seconds_spent` on what is done and in flight, and, once the pace is known,
+    `gpu_seconds_left`; `workers` live in the whole mill; `dataset` is where a finished one lies, a
+    folder or a URL; `waits_for` says what must be mended from outside before the job can go on.
     """
 
     job: "Job"
     samples: int
+    samples_left: int
     rate: float | None
     eta: float | None
     eta_range: tuple[float, float] | None
@@ -35,9 +36,14 @@ class JobStatus:
     dataset: str
     waits_for: str = ""
 
+    @property
+    def samples_drawn(self) -> int:
+        """How many are not left."""
+        return self.job.total_samples - self.samples_left
+
     def at(self, rate: float | None) -> "JobStatus":
         """The same at another rate."""
-        left = eta(self.job.total_samples - self.samples, rate)
+        left = eta(self.samples_left, rate)
         found = self.eta_range
         if left is not None and found is not None:
             found = min(found[0], left), max(found[1], left)
@@ -67,12 +73,13 @@ def status(
 ) -> JobStatus:
     """A job's status, from its counters and those of its shards under way."""
     samples = job.samples_done + flying.samples
-    left = job.total_samples - samples
+    left = job.total_samples - job.samples_drawn - flying.samples
     paces = _paces(job, flying)
     rate = flying.leased / paces[0] if paces and flying.leased else None
     return JobStatus(
         job=job,
         samples=samples,
+        samples_left=left,
         rate=rate,
         eta=eta(left, rate),
         eta_range=_range(left, job.shard_samples, flying.leased, paces),
@@ -88,8 +95,8 @@ def status(
 def _paces(job: "Job", flying: "Flying") -> list[float]:
     """Seconds of a slot for a sample: of the job so far, then at its shards under way."""
     found = [flying.fastest, flying.slowest]
-    if job.samples_done:
-        found.insert(0, job.render_seconds / job.samples_done)
+    if job.samples_drawn:
+        found.insert(0, job.render_seconds / job.samples_drawn)
     elif flying.samples:
         found.insert(0, flying.seconds / flying.samples)
     return [pace for pace in found if pace]

@@ -125,7 +125,7 @@ def _demand(
 
 def _outstanding(job: OpenJob, crew: Crew) -> float:
     """Seconds of a slot for all that is not done, by the job's pace or else its class's."""
-    left = job.total_samples - job.samples_done
+    left = job.total_samples - job.samples_drawn
     return expected_seconds(job, crew) * left / job.shard_samples
 
 

@@ -95,14 +95,15 @@ class Service:
         return admission.planned(text, self.settings, self.ledger_if_any)[0]
 
     def estimate(self, text: str, workers: int | None = None) -> "Calibrated":
-        """What a request will take of so many workers, else of those that there are, by rendering
-        a tile or two. Raises RequestError."""
+        """What a request will take of so many workers, else of those that there are, but of no more
+        than may work at it, by rendering a tile or two. Raises RequestError."""
         from orchestrator import admission, calibration
 
         made, model = admission.planned(text, self.settings, self.ledger_if_any)
         ledger = self.ledger_if_any()
         live = ledgers.workers.live(ledger, fleet.silent_after(self.settings)) if ledger else []
         count = workers or len(live) or max(1, self.settings.workers)
+        count = min(count, made.request.workers or count)
         return calibration.calibrate(made, model.weights, self.settings, count)
 
     def animate(self, text: str, film: "Film") -> bytes:
@@ -141,7 +142,7 @@ class Service:
         while True:
             try:
                 found = self._status(ledgers.jobs.get(self.ledger, found.job.id))
-                found = found.at(speed.tell(time.monotonic(), found.samples) or found.rate)
+                found = found.at(speed.tell(time.monotonic(), found.samples_drawn) or found.rate)
             except UnreachableError:
                 found = replace(found, rate=None, eta=None, eta_range=None, waits_for=NO_DATABASE)
             if on_update:

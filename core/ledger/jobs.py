@@ -99,6 +99,11 @@ class Job:
     gpu_seconds: float | None
     at_end: str
 
+    @property
+    def samples_drawn(self) -> int:
+        """Those that are done, and those that cannot be filled."""
+        return self.samples_done + self.samples_unfilled
+
 
 class OpenJob(NamedTuple):
     """Of a job whose shards may be claimed, what sharing out the fleet needs to know."""
@@ -115,7 +120,13 @@ class OpenJob(NamedTuple):
     shards_leased: int
     shards_done: int
     samples_done: int
+    samples_unfilled: int
     render_seconds: float
+
+    @property
+    def samples_drawn(self) -> int:
+        """As `Job.samples_drawn`."""
+        return self.samples_done + self.samples_unfilled
 
 
 _columns = [_jobs.c[field.name] for field in fields(Job)]

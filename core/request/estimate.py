@@ -10,9 +10,13 @@ CONTAINER_BYTES = 2048
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Sizes in bytes, times in seconds; `worker_seconds` is the work, `seconds` the wait for it."""
+    """Sizes in bytes, times in seconds; `worker_seconds` is the work, `seconds` the wait for it.
+
+    Of the `samples` of the dataset, `new` are drawn; the others are the parent's.
+    """
 
     samples: int
+    new: int
     contexts: int
     shards: int
     bytes: int
@@ -35,12 +39,11 @@ def estimate(made: Plan, *, rate: float, png_bytes: float, workers: int = 1) -> 
     rounds = -(-made.shard_count // busy)
     return Estimate(
         samples=made.total,
+        new=made.new,
         contexts=made.context_count,
         shards=made.shard_count,
         bytes=int(made.total * (png_bytes + CONTAINER_BYTES)),
-        flops=float(made.total) * evaluations * made.spec.flops,
-        worker_seconds=made.total / rate,
-        seconds=min(made.total, rounds * made.shard_samples) / rate
-        if busy > 1
-        else made.total / rate,
+        flops=float(made.new) * evaluations * made.spec.flops,
+        worker_seconds=made.new / rate,
+        seconds=min(made.new, rounds * made.shard_samples) / rate if busy > 1 else made.new / rate,
     )

@@ -59,7 +59,7 @@ def follow(
                 console.remark(f"{title(status.job)} {trouble}")
             seen.enter(_STAGES.get(status.job.state, ""))
             progress.update(
-                status.samples,
+                status.samples_drawn,
                 status.job.total_samples,
                 state=_doing(status),
                 rate=None if status.waits_for else status.rate,

@@ -13,6 +13,7 @@ from orchestrator.cli.console import encode, fields
 from orchestrator.cli.session import session
 
 if TYPE_CHECKING:
+    from core.request.estimate import Estimate
     from core.request.plan import Plan
 
 Classes = Annotated[
@@ -100,7 +101,7 @@ def plan(context: typer.Context, request: RequestFile, workers: Workers = None) 
         found,
         *fields(
             (
-                ("sprites", f"{expected.samples:,}"),
+                ("sprites", _sprites(expected)),
                 ("contexts", f"{expected.contexts:,}"),
                 ("shards", f"{expected.shards:,}"),
                 ("size", f"about {units.size(expected.bytes)}"),
@@ -115,6 +116,11 @@ def plan(context: typer.Context, request: RequestFile, workers: Workers = None) 
         ),
         brief=f"{expected.worker_seconds:.1f}",
     )
+
+
+def _sprites(expected: "Estimate") -> str:
+    kept = expected.samples - expected.new
+    return f"{expected.samples:,}" + (f", of which the parent has {kept:,}" if kept else "")
 
 
 def _counts(made: "Plan") -> dict[str, int]:

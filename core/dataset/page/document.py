@@ -153,14 +153,13 @@ def _effort(facts: Facts) -> Section:
     manifest = facts.manifest
     if not manifest.render_seconds:
         return "Throughput and cost", "", ""
+    own = manifest.samples - (manifest.ancestors[-1].samples if manifest.ancestors else 0)
     drawings = manifest.samples + facts.refusals.drawings
     sizes = np.array([shard.size for shard in manifest.shards] or [0])
     rows = {
         "rendering, all shards together": _duration(manifest.render_seconds),
-        "sprites a second of rendering": charts.number(manifest.samples / manifest.render_seconds),
-        "a thousand sprites cost": _duration(manifest.render_seconds / manifest.samples * 1000)
-        if manifest.samples
-        else "",
+        "sprites a second of rendering": charts.number(own / manifest.render_seconds),
+        "a thousand sprites cost": _duration(manifest.render_seconds / own * 1000) if own else "",
         "drawn for a sprite that is kept": f"{drawings / max(1, manifest.samples):.2f}",
         "accepted": manifest.created,
         "first shard begun": manifest.started,

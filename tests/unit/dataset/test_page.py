@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from core.dataset.layout import INDEX
+from core.dataset.manifest import Ancestor
 from core.dataset.page import reading
 from core.dataset.page.facts import gather, lowest
 from core.dataset.page.real import read_folder
@@ -99,6 +100,16 @@ def test_page_of_a_finished_dataset_says_the_same(dataset: Bench) -> None:
     assert Page(page).images == Page(report(dataset)).images
     for told in ("No two sprites of the dataset are equal", "the pairs of all that look most"):
         assert told in page
+
+
+def test_cost_of_an_extension_is_of_what_was_added(dataset: Bench) -> None:
+    whole = dataset.manifest()
+    before = Ancestor(
+        job="abcdefghij23", digest="0" * 64, samples=whole.samples - 10, shards=0, numerics={}
+    )
+    added = whole.model_copy(update={"ancestors": (before,), "render_seconds": 20.0})
+    page = reading.render(dataset.source, added)
+    assert "<code>0.5</code>" in re.sub(r"\s+", "", page[page.index("sprites a second") :])[:200]
 
 
 def test_equal_sprites_are_named(bench: Bench) -> None:

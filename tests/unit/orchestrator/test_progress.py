@@ -15,6 +15,7 @@ def job(**values: Any) -> Job:
     """1,000 samples in shards of 50."""
     facts: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)
     shape = {"total_samples": 1000, "shard_samples": 50, "samples_done": 0, "render_seconds": 0.0}
+    shape["samples_unfilled"] = 0
     return Job(**{**facts, **shape, **values})
 
 
@@ -68,6 +69,14 @@ def test_status_tells_rate_range_and_cost_of_what_is_done_and_in_flight() -> Non
     assert found.eta == pytest.approx(870 / 20)
     assert found.eta_range == pytest.approx((870 * 0.08 / 2, 870 * 0.2 / 2 + 50 * 0.2 / 2))
     assert (found.gpu_seconds_spent, found.gpu_seconds_left) == pytest.approx((14.0, 87.0))
+
+
+def test_samples_that_cannot_be_filled_are_not_left_to_draw() -> None:
+    half = status(job(samples_done=400, samples_unfilled=400, render_seconds=80.0), Flying(), 1, "")
+    assert (half.samples, half.samples_left) == (400, 200)
+    assert half.gpu_seconds_left == pytest.approx(20.0)
+    over = status(job(samples_done=500, samples_unfilled=500, render_seconds=99.0), Flying(), 1, "")
+    assert (over.eta, over.gpu_seconds_left) == (0.0, 0.0)
 
 
 def test_pace_of_the_first_shards_under_way_is_enough_to_foresee_the_end() -> None:

@@ -19,8 +19,9 @@ QUIET = 10_000.0
 def job(**values: Any) -> OpenJob:
     """A job of 1,000 shards of 100 samples, at 60 seconds a shard so far: 10 are done."""
     facts: dict[str, Any] = dict.fromkeys(OpenJob._fields)
-    counted = {"shards_done": 10, "samples_done": 1000, "render_seconds": 600.0}
+    counted = {"shards_done": 10, "samples_done": 1000, "samples_unfilled": 0}
     shape = {"total_samples": 100_000, "shard_count": 1000, "shard_samples": 100}
+    counted["render_seconds"] = 600.0
     told = {"id": "a", "numerics": "cpu", "shards_leased": 0}
     return OpenJob(**{**facts, **shape, **counted, **told, **values})
 

@@ -4,6 +4,7 @@ import pytest
 
 from core.errors import RequestError
 from core.request import extension
+from core.request.estimate import estimate
 from core.request.load import canonical, check, parse
 from core.request.plan import Plan, Sample, Shard, digest, plan
 from core.request.spec import Parent, Request
@@ -166,3 +167,11 @@ def test_digest_follows_the_parents_and_not_the_place_where_it_lies() -> None:
 
     assert with_parent(job="zzzzzzzzzzzz") == digest(made, "1" * 64)
     assert with_parent(digest="2" * 64) != digest(made, "1" * 64)
+
+
+def test_estimate_of_an_extension_is_of_what_is_new() -> None:
+    parent = planned(TOLD)
+    made = child(parent, {"samples": 60, "contexts": [POTION, PRODUCT]})
+    found = estimate(made, rate=10, png_bytes=1000)
+    assert (found.samples, found.new) == (made.total, made.total - parent.total)
+    assert found.worker_seconds == found.seconds == (made.total - parent.total) / 10
