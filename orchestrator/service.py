@@ -156,7 +156,14 @@ class Service:
         return self._move(name, JobState.CANCELLED)
 
     def pause(self, name: str) -> "Job":
-        return self._move(name, JobState.PAUSED)
+        """Stop a job within a tile, also one whose spent budget lets shards under way be done."""
+        from core.ledger import limits
+
+        job = self._move(name, JobState.PAUSED)
+        if not limits.drains(job):
+            return job
+        limits.stop(self.ledger, job.id)
+        return ledgers.jobs.get(self.ledger, job.id)
 
     def resume(self, name: str) -> "Job":
         """Go on with a paused job, without the limit for which it is paused, if it is for one.

@@ -12,7 +12,7 @@ from core.ledger.states import RUNNABLE, JobState, ShardState
 
 _jobs, _shards = schema.jobs, schema.shards
 _DEADLINE, _BUDGET = "deadline: ", "budget: "
-DRAIN = "drain"
+DRAIN, STOP = "drain", "stop"
 
 
 def limited(job: Job) -> bool:
@@ -57,6 +57,13 @@ def overdue(ledger: Ledger) -> list[str]:
 def drains(job: Job) -> bool:
     """Whether workers finish their shards of this paused job."""
     return job.at_end == DRAIN and (job.error or "").startswith(_BUDGET)
+
+
+def stop(ledger: Ledger, job: str) -> None:
+    """Let workers leave their shards of a paused job that drains."""
+    with ledger.write() as connection:
+        paused = (_jobs.c.id == job, _jobs.c.state == JobState.PAUSED)
+        connection.execute(update(_jobs).where(*paused).values(at_end=STOP))
 
 
 def lift(ledger: Ledger, job: Job) -> None:

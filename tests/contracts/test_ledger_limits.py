@@ -86,6 +86,14 @@ def test_workers_leave_a_draining_job_that_a_person_paused(rows: Rows) -> None:
     assert shards.renew(rows.ledger, claim, 60.0, 5, 1.0) is Orders.STOP
 
 
+def test_workers_leave_a_draining_job_that_is_told_to_stop(rows: Rows) -> None:
+    job, claim = held(rows, gpu_seconds=1.0, at_end="drain")
+    assert shards.renew(rows.ledger, claim, 60.0, 5, 2.0) is Orders.GO
+    limits.stop(rows.ledger, job.id)
+    assert shards.renew(rows.ledger, claim, 60.0, 5, 3.0) is Orders.STOP
+    assert (rows.again(job).error or "").startswith("budget: "), "why it is paused is still told"
+
+
 def test_deadline_is_found_where_nobody_claims(rows: Rows) -> None:
     job, other = rows.job(deadline=past()), rows.job()
     assert limits.overdue(rows.ledger) == [job.id]
