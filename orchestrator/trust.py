@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.dataset.repair import Repair
     from orchestrator.service import Service
 
+_DIGITS = 18  # of numbers that an index can hold
 _REMEDY = "`spritemill repair` mends it if its shard is damaged too."
 
 
@@ -115,7 +116,8 @@ def _by_dataset(names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _number(source: Source, dataset: str, which: str) -> int:
-    column, value = ("number", int(which)) if which.isdecimal() else ("key", which)
+    numbered = which.isdecimal() and len(which) <= _DIGITS
+    column, value = ("number", int(which)) if numbered else ("key", which)
     rows = index.found(source, column, [value])
     if not rows:
         raise NotFoundError(

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +79,28 @@ def _json(text: str) -> Any:
         return seen
 
     try:
-        return json.loads(text, object_pairs_hook=pairs)
+        value = json.loads(text, object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
         raise _refused(f"line {error.lineno}", f"not JSON: {error.msg}") from None
     except ValueError:
         raise _refused("request", "a number in it has too many digits") from None
     except RecursionError:
         raise _refused("request", "it is nested too deeply") from None
+    if _deeper(value, MAX_DEPTH):
+        raise _refused("request", "it is nested too deeply")
+    return value
+
+
+def _deeper(value: Any, most: int) -> bool:
+    """Whether a value has more than so many collections within each other."""
+    level = [value]
+    for _ in range(most + 1):
+        level = [each for each in level if isinstance(each, (dict, list))]
+        if not level:
+            return False
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = list(chain.from_iterable(inner))
+    return True
 
 
 def _yaml(text: str) -> Any:

@@ -20,6 +20,7 @@ from core.request.quality import Quality
 
 MAX_STEPS = 1000
 MAX_WEIGHT = 100.0
+MAX_WORKERS = 1_000_000
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -244,7 +245,10 @@ class Request(_Part):
         int,
         Field(strict=True, ge=-100, le=100, description="Higher goes first of an owner's jobs."),
     ] = 0
-    workers: Annotated[Count | None, Field(description="At most so many at once.")] = None
+    workers: Annotated[
+        int | None,
+        Field(strict=True, ge=1, le=MAX_WORKERS, description="At most so many at once."),
+    ] = None
     deadline: Annotated[
         str | None,
         AfterValidator(_deadline),

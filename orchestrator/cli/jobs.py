@@ -77,7 +77,9 @@ def list_(
     context: typer.Context,
     state: Annotated[list[str] | None, typer.Option(help="Only in this state.")] = None,
     everyone: Annotated[bool, typer.Option("--all", help="Jobs of every owner.")] = False,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="At most so many.")
+    ] = 50,
 ) -> None:
     """List jobs, the newest first.
 
