@@ -76,7 +76,7 @@ def build(spec: ModelSpec) -> Trainable:
         )
     if isinstance(config, ContextUNetConfig):
         return NoisePrediction(config, LinearBetas.of(spec))
-    return Preconditioned(config, spec.sigma_data)
+    return Preconditioned(config, spec.sigma_data, spec.chroma)
 
 
 def describe(config: UNetConfig | ContextUNetConfig) -> dict[str, object]:

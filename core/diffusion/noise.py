@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+_COLOURS = 3
+
 
 class SampleNoise:
     """Unit normal noise for samples keyed by 16 bytes each, for every step a draw of its own.
@@ -16,12 +18,14 @@ class SampleNoise:
     upper half. Only numpy's raw bits are used, because those alone are stable between versions.
     """
 
-    def __init__(self, keys: Sequence[bytes], shape: tuple[int, ...]) -> None:
+    def __init__(self, keys: Sequence[bytes], shape: tuple[int, ...], chroma: float = 1.0) -> None:
+        """`shape` is C, H, W; `chroma` is the model's (see `muted`)."""
         self._keys = [int.from_bytes(key, "little") for key in keys]
         self._shape = shape
+        self._chroma = chroma
 
     def initial(self) -> Tensor:
-        """What sampling starts from, [B, *shape] float32 of unit variance."""
+        """What sampling starts from, [B, *shape] float32."""
         return self._draw(0)
 
     def step(self, number: int) -> Tensor:
@@ -32,7 +36,22 @@ class SampleNoise:
         count = math.prod(self._shape)
         pairs = -(-count // 2)
         normals = np.stack([_normals(key, block, pairs)[:count] for key in self._keys])
-        return torch.from_numpy(normals).reshape(len(self._keys), *self._shape)
+        noise = torch.from_numpy(normals).reshape(len(self._keys), *self._shape)
+        return muted(noise, self._chroma)
+
+
+def muted(noise: Tensor, chroma: float) -> Tensor:
+    """Noise [B, C, H, W] whose red, green and blue are brought to their mean, but for `chroma`.
+
+    Hues vary less than brightness in pictures, so that even noise hides them longest: muted as
+    much, both come out of it together. That is even noise on whitened colours; 1 / `chroma` is the
+    way there.
+    """
+    if chroma == 1 or noise.shape[1] < _COLOURS:
+        return noise
+    colours, rest = noise[:, :_COLOURS], noise[:, _COLOURS:]
+    grey = colours.mean(dim=1, keepdim=True)
+    return torch.cat([torch.lerp(grey, colours, chroma), rest], dim=1)
 
 
 def _normals(key: int, block: int, pairs: int) -> NDArray[np.float32]:

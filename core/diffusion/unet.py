@@ -139,13 +139,15 @@ class Preconditioned(nn.Module):
     """A U-Net as a `Denoiser`: its input and output kept at unit variance at every noise level.
 
     Source: Karras et al. 2022 (arXiv:2206.00364), table 1, column "Ours". The arithmetic around
-    the network stays float32 whatever the network's own dtype is.
+    the network stays float32 whatever the network's own dtype is. `chroma` is that of the noise
+    that it learns to remove.
     """
 
-    def __init__(self, config: UNetConfig, sigma_data: float) -> None:
+    def __init__(self, config: UNetConfig, sigma_data: float, chroma: float = 1.0) -> None:
         super().__init__()
         self.unet = UNet(config)
         self.sigma_data = sigma_data
+        self.chroma = chroma
 
     def draw_only(self, device: torch.device, dtype: torch.dtype) -> None:
         """Put it where it draws, in the memory layout that convolves fastest."""

@@ -12,6 +12,8 @@ from core.training.options import Options
 from core.weights.spec import Betas, ModelSpec, SamplingDefaults
 
 _SIGMA_MIN, _SIGMA_MAX, _SIGMA_DATA = 0.01, 40.0, 0.5
+_CHROMA = 0.35
+"""Of dungeon sprites, hues vary by 0.20 and 0.30 where brightness varies by 0.76."""
 _GUIDED, _UNGUIDED = 3.0, 1.0
 _NOT_YET = "not yet"
 
@@ -36,7 +38,7 @@ def draft(options: Options, examples: Examples, channels: int) -> ModelSpec:
             ),
         )  # fmt: skip
     return ModelSpec(
-        **known, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX,
+        **known, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX, chroma=_CHROMA,
         unet=describe(UNetConfig(channels, context)),
         defaults=SamplingDefaults(
             sampler="dpmpp_2m", steps=12, guidance=_GUIDED if context else _UNGUIDED

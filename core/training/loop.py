@@ -55,8 +55,8 @@ class Run:
             self.denoiser.parameters(), lr=regime.rate, betas=regime.betas,
             weight_decay=regime.weight_decay, fused=True,
         )  # fmt: skip
-        times = denoiser.betas if isinstance(denoiser, NoisePrediction) else None
-        digest = _digest(examples, regime, channels, varied, times)
+        noise = denoiser.betas if isinstance(denoiser, NoisePrediction) else denoiser.chroma
+        digest = _digest(examples, regime, channels, varied, noise)
         self.progress = Progress(0, 0.0, digest)
         self._loss = loss_of(self.denoiser, device)
         self._losses = torch.zeros(2, device=device)  # their sum and number since last asked
@@ -125,12 +125,12 @@ class Run:
 
 
 def _digest(
-    examples: Examples, regime: Regime, channels: int, varied: Augment, times: LinearBetas | None
+    examples: Examples, regime: Regime, channels: int, varied: Augment, noise: LinearBetas | float
 ) -> str:
     """Names what is learnt and how: a checkpoint of anything else must not be gone on from."""
     known = hashlib.sha256(examples.images.tobytes())
     known.update(examples.labels.tobytes())
     how = (examples.classes, examples.vocabulary, examples.words, regime, channels)
     shown = (sorted(varied.mirrored), varied.shift, varied.recolour)
-    known.update(repr((*how, *shown, *filter(None, [times]))).encode())
+    known.update(repr((*how, *shown, noise)).encode())
     return known.hexdigest()

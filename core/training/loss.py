@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from core.diffusion.model import Trainable
+from core.diffusion.noise import muted
 from core.diffusion.noise_prediction import NoisePrediction
 from core.diffusion.unet import Preconditioned
 from core.training.batches import Batch
@@ -27,16 +28,17 @@ def loss_of(denoiser: Trainable, device: torch.device) -> Loss:
 def denoising_loss(denoiser: Preconditioned, batch: Batch, generator: torch.Generator) -> Tensor:
     """The weighted squared error of the guess at random noise levels.
 
-    Source: Karras et al. 2022 (arXiv:2206.00364), table 1 (training) and equation 2.
+    Source: Karras et al. 2022 (arXiv:2206.00364), table 1 (training) and equation 2; hues count as
+    much as their noise is muted.
     """
     clean = batch.images
     level = torch.randn(len(clean), generator=generator, device=clean.device)
     sigma = (level * P_STD + P_MEAN).exp()
     s, d = sigma.view(-1, 1, 1, 1), denoiser.sigma_data
-    noisy = clean + s * noise_like(clean, generator)
+    noisy = clean + s * muted(noise_like(clean, generator), denoiser.chroma)
     weight = (s**2 + d**2) / (s * d) ** 2
-    guess = denoiser(noisy, sigma, batch.contexts)
-    return torch.mean(weight * (guess - clean).square())
+    error = denoiser(noisy, sigma, batch.contexts) - clean
+    return torch.mean(weight * muted(error, 1 / denoiser.chroma).square())
 
 
 class NoiseLoss:

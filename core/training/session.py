@@ -145,7 +145,7 @@ def _draw_noising(out: Path, prepared: _Prepared) -> None:
     spec = prepared.spec
     ratio = (spec.sigma_max / spec.sigma_min) ** (1 / (_NOISING_STAGES - 1))
     sigmas = [spec.sigma_min * ratio**stage for stage in range(_NOISING_STAGES)]
-    noising.draw(spec.title, prepared.learnt, spec.channels, sigmas).save(out / NOISING)
+    noising.draw(spec, prepared.learnt, sigmas).save(out / NOISING)
 
 
 def _begun(run: Run, prepared: _Prepared) -> dict[str, object]:

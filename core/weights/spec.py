@@ -29,7 +29,8 @@ class ModelSpec(BaseModel):
     """A model's pixels, vocabulary, network and provenance.
 
     A context vector holds a weight for each class, then one for each word. `betas` belong to the
-    network `context-unet`; `unet` are the sizes of whichever network it is.
+    network `context-unet`; `unet` are the sizes of whichever network it is. `chroma` tells how
+    strong the noise of hues is beside that of brightness.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +45,7 @@ class ModelSpec(BaseModel):
     sigma_min: float
     sigma_max: float
     sigma_data: float
+    chroma: Annotated[float, Field(gt=0, le=1)] = 1.0
     network: Literal["unet", "context-unet"] = "unet"
     betas: Betas | None = None
     unet: dict[str, Any]
@@ -57,6 +59,8 @@ class ModelSpec(BaseModel):
     def _consistent(self) -> Self:
         if (self.network == "context-unet") != (self.betas is not None):
             raise ValueError("betas belong to the network context-unet, and must be there")
+        if self.betas and self.chroma != 1:
+            raise ValueError("chroma belongs to the network unet")
         discrete = self.defaults.sampler in ("ddpm", "ddim")
         if self.betas and discrete and self.defaults.steps > self.betas.timesteps:
             raise ValueError("its defaults take more steps than it has times")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.diffusion.noise import SampleNoise
+from core.diffusion.noise import SampleNoise, muted
 from core.request.plan import noise_key
 
 SHAPE = (4, 8, 8)
@@ -41,6 +41,19 @@ def test_noise_is_standard_normal() -> None:
     assert float(values.std()) == pytest.approx(1, abs=0.01)
     tail = float((values.abs() > 1.959964).double().mean())
     assert tail == pytest.approx(0.05, abs=0.003)
+
+
+def test_muted_noise_keeps_its_grey_and_its_alpha() -> None:
+    plain, muted_noise = (SampleNoise(KEYS, (4, 8, 8), chroma).initial() for chroma in (1.0, 0.25))
+    grey = plain[:, :3].mean(dim=1, keepdim=True)
+    torch.testing.assert_close(muted_noise[:, :3].mean(dim=1, keepdim=True), grey)
+    torch.testing.assert_close(muted_noise[:, :3] - grey, 0.25 * (plain[:, :3] - grey))
+    assert torch.equal(muted_noise[:, 3:], plain[:, 3:])
+    torch.testing.assert_close(muted(muted_noise, 4.0), plain)
+
+
+def test_one_channel_has_no_hue_to_mute() -> None:
+    assert torch.equal(*(SampleNoise(KEYS, (1, 8, 8), chroma).initial() for chroma in (1.0, 0.5)))
 
 
 def test_an_odd_number_of_values_is_filled() -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from core.training import noising, plot
+from core.training.blueprint import draft
 from core.training.examples import Examples
 from core.training.history import History, Moment
+from core.training.options import Options
 
 MOMENTS = [Moment(50 * i, 1600 * i, 2.5 * i, 1e-3, 1 / i) for i in range(1, 6)]
 
@@ -51,9 +53,11 @@ def test_the_plot_shows_both_losses() -> None:
 
 
 def test_noise_grows_until_nothing_else_is_left(examples: Examples) -> None:
-    sheet = np.asarray(noising.draw("noise", examples, 4, [0.1, 40.0]))
-    again = np.asarray(noising.draw("noise", examples, 4, [0.1, 40.0]))
-    grey = np.asarray(noising.draw("noise", examples, 1, [0.1, 40.0]))
+    of_colours = draft(Options("data", "out", "noise"), examples, 4)
+    sheet = np.asarray(noising.draw(of_colours, examples, [0.1, 40.0]))
+    again = np.asarray(noising.draw(of_colours, examples, [0.1, 40.0]))
+    of_grey = of_colours.model_copy(update={"channels": 1})
+    grey = np.asarray(noising.draw(of_grey, examples, [0.1, 40.0]))
     assert np.array_equal(sheet, again)
     assert sheet.shape == grey.shape
     assert sheet.shape[0] > 6 * 96
