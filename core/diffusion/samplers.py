@@ -6,6 +6,7 @@ All walk `sigmas` (falling, the last 0) from `x` [B, C, H, W], which has noise o
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -47,37 +48,31 @@ def ddim(
     """
     for i, (sigma, lower) in enumerate(pairwise(sigmas)):
         x0 = denoise(x, _level(x, sigma), context)
-        fresh = eta * lower * math.sqrt(1 - (lower / sigma) ** 2)
-        kept = math.sqrt(lower**2 - fresh**2)
-        x = x0 + kept / sigma * (x - x0)
-        if fresh > 0:
-            x = x + fresh * noise(i)
+        x = _towards(x0, x, (sigma, lower), eta, noise, i)
         on_step(i)
     return x
 
 
 def dpmpp_2m(
     denoise: Denoiser, x: Tensor, sigmas: Sequence[float], context: Tensor,
-    noise: Noise, on_step: OnStep,
+    noise: Noise, on_step: OnStep, eta: float = 0.0,
 ) -> Tensor:  # fmt: skip
-    """DPM-Solver++(2M): second order with one evaluation a step; adds no noise.
+    """DPM-Solver++(2M): second order with one evaluation a step; adds noise as `ddim` does.
 
-    Source: Lu et al. 2022 (arXiv:2211.01095), algorithm 2, with lambda = -log(sigma).
+    It is DDIM towards a guess that goes on as it went from the step before to this one. Source: Lu
+    et al. 2022 (arXiv:2211.01095), with lambda = -log(sigma): DPM-Solver++(2M), algorithm 2, for
+    `eta` 0, and for 1 its SDE-DPM-Solver++(2M).
     """
-    del noise
     before: Tensor | None = None
     h_before = 0.0
     for i, (sigma, lower) in enumerate(pairwise(sigmas)):
-        x0 = denoise(x, _level(x, sigma), context)
-        if lower == 0:
-            x = x0
-        else:
+        x0 = guess = denoise(x, _level(x, sigma), context)
+        if lower > 0:
             h = math.log(sigma / lower)
-            straight = x0
             if before is not None:
-                straight = x0 + h / (2 * h_before) * (x0 - before)
-            x = lower / sigma * x - math.expm1(-h) * straight
+                guess = x0 + h / (2 * h_before) * (x0 - before)
             before, h_before = x0, h
+        x = _towards(guess, x, (sigma, lower), eta, noise, i)
         on_step(i)
     return x
 
@@ -102,9 +97,23 @@ def heun(
     return x
 
 
+def _towards(
+    guess: Tensor, x: Tensor, levels: tuple[float, float], eta: float, noise: Noise, step: int
+) -> Tensor:
+    """From one noise level to a lower one: some of the noise in x stays, `eta` of it anew."""
+    sigma, lower = levels
+    fresh = eta * lower * math.sqrt(1 - (lower / sigma) ** 2)
+    kept = math.sqrt(lower**2 - fresh**2)
+    x = guess + kept / sigma * (x - guess)
+    return x + fresh * noise(step) if fresh > 0 else x
+
+
 def _level(x: Tensor, sigma: float) -> Tensor:
     """A noise level for each image, [B] on the CPU: who asks for its value need not wait for x."""
     return torch.full((len(x),), sigma, dtype=x.dtype)
 
 
-SAMPLERS: dict[str, Sampler] = {"ddpm": ddpm, "ddim": ddim, "dpmpp_2m": dpmpp_2m, "heun": heun}
+SAMPLERS: dict[str, Sampler] = {
+    "ddpm": ddpm, "ddim": ddim, "dpmpp_2m": dpmpp_2m,
+    "dpmpp_2m_sde": partial(dpmpp_2m, eta=1.0), "heun": heun,
+}  # fmt: skip

@@ -122,7 +122,7 @@ class Sampling(_Part):
     """How noise becomes a sprite. What is left out, the model's defaults fill in."""
 
     sampler: Annotated[
-        Literal["ddpm", "ddim", "dpmpp_2m", "heun"] | None,
+        Literal["ddpm", "ddim", "dpmpp_2m", "dpmpp_2m_sde", "heun"] | None,
         Field(description="The sampling method."),
     ] = None
     steps: Annotated[

@@ -10,7 +10,7 @@ class SamplingDefaults(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sampler: Literal["ddpm", "ddim", "dpmpp_2m", "heun"]
+    sampler: Literal["ddpm", "ddim", "dpmpp_2m", "dpmpp_2m_sde", "heun"]
     steps: int
     guidance: float
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from core import weights
 from core.diffusion.model import Model, build, load_model, save_model
+from core.diffusion.samplers import SAMPLERS
 from core.diffusion.tile import render_tile
 from core.request.contexts import dense
 from core.request.load import check
@@ -38,7 +39,7 @@ def render(
     )
 
 
-@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpmpp_2m", "heun"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_every_sampler_draws_models_of_any_channels(
     tmp_path: Path, channels: int, sampler: str

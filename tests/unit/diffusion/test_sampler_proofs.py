@@ -36,9 +36,9 @@ def sampled(sampler: Sampler, steps: int, seed: int = 1) -> Tensor:
     ("sampler", "steps"),
     [
         (ddpm, 300), (ddim, 300), (partial(ddim, eta=0.5), 300), (partial(ddim, eta=1.0), 300),
-        (dpmpp_2m, 60), (heun, 40),
+        (dpmpp_2m, 60), (partial(dpmpp_2m, eta=1.0), 60), (heun, 40),
     ],
-    ids=["ddpm", "ddim", "ddim-half", "ddim-one", "dpmpp_2m", "heun"],
+    ids=["ddpm", "ddim", "ddim-half", "ddim-one", "dpmpp_2m", "dpmpp_2m_sde", "heun"],
 )  # fmt: skip
 def test_sampler_recovers_the_mixture_within_statistical_error(
     sampler: Sampler, steps: int

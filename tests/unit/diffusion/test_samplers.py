@@ -1,6 +1,8 @@
 """Samplers against data whose denoiser is known exactly: a Gaussian."""
 
+import math
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
@@ -39,8 +41,12 @@ def run(sampler: Sampler, steps: int, on_step: list[int] | None = None) -> Tenso
 
 
 @pytest.mark.parametrize(
-    "sampler", [ddpm, ddim, partial(ddim, eta=0.5), partial(ddim, eta=1.0), dpmpp_2m, heun]
-)
+    "sampler",
+    [
+        ddpm, ddim, partial(ddim, eta=0.5), partial(ddim, eta=1.0), dpmpp_2m,
+        partial(dpmpp_2m, eta=0.5), partial(dpmpp_2m, eta=1.0), heun,
+    ],
+)  # fmt: skip
 def test_sampler_recovers_the_mean_and_spread_of_the_data(sampler: Sampler) -> None:
     x = run(sampler, 200)
     assert float(x.mean()) == pytest.approx(MEAN, abs=0.02)
@@ -55,6 +61,35 @@ def test_ddim_without_eta_follows_the_exact_flow() -> None:
     x = start()
     exact = MEAN + (x - MEAN) * STD / (HIGH**2 + STD**2) ** 0.5
     torch.testing.assert_close(run(ddim, 2000), exact, atol=5e-3, rtol=0)
+
+
+def guesses_of_a_curve(x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
+    """Something that differs at each level and pixel."""
+    return torch.tanh(x) / (1 + sigma.view(-1, 1, 1, 1))
+
+
+@pytest.mark.parametrize("eta", [0, 1])
+def test_dpmpp_2m_is_the_papers_with_noise_and_without(eta: int) -> None:
+    """Lu et al. 2022, the multistep updates of the flow and of the stochastic equation."""
+    sigmas = karras_sigmas(6, 0.05, 20.0)
+    x, before, h_before = start(8), torch.zeros(0), 0.0
+    mine = dpmpp_2m(
+        guesses_of_a_curve, x, sigmas, torch.zeros(8, 1),
+        noise=lambda i: noise(i)[:8], on_step=lambda _: None, eta=eta,
+    )  # fmt: skip
+    for i, (sigma, lower) in enumerate(pairwise(sigmas)):
+        x0 = guesses_of_a_curve(x, torch.full((8,), sigma, dtype=x.dtype), x)
+        if lower == 0:
+            x = x0
+            break
+        h = math.log(sigma) - math.log(lower)
+        gain, slope = 1 - math.exp(-(1 + eta) * h), torch.zeros(())
+        if i:
+            slope = (x0 - before) / (h_before / h)
+        x = lower / sigma * math.exp(-eta * h) * x + gain * x0 + gain / 2 * slope
+        x = x + eta * lower * math.sqrt(1 - math.exp(-2 * h)) * noise(i)[:8]
+        before, h_before = x0, h
+    torch.testing.assert_close(mine, x, rtol=1e-9, atol=1e-9)
 
 
 def test_second_order_is_nearer_to_the_flow_than_first_order() -> None:
