@@ -1,7 +1,18 @@
-"""When a process started: that and its pid name it.
+"""How a program of ours is started, and when a process was: that and its pid name it.
 
 psutil is imported where a process is looked at: commands that look at none start sooner.
 """
+
+import sys
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of ours, whatever the current folder holds.
+
+    Without `-P`, Python would look there first: in a project with a `core` or a `queue.py` of its
+    own, that would be run.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def started(pid: int | None = None) -> float:

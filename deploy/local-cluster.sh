@@ -39,7 +39,7 @@ children+=($!)
 
 echo "== $workers workers: claim, render, upload, commit"
 for number in $(seq "$workers"); do
-  SPRITEMILL_HOME="$work/worker-$number" "$bin/python" -m workers 2>"$work/worker-$number.log" &
+  SPRITEMILL_HOME="$work/worker-$number" "$bin/python" -P -m workers 2>"$work/worker-$number.log" &
   children+=($!)
 done
 

@@ -3,11 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Literal
 
+from core import processes
 from core.errors import SpritemillError, UsageError
 from core.request.load import canonical
 from core.request.plan import Plan
@@ -57,7 +57,7 @@ def animate(plan: Plan, weights: str, settings: Settings, film: Film) -> bytes:
             remedy="pip install 'spritemill[worker]'",
         )
     asked = subprocess.run(
-        [sys.executable, "-m", "workers.commands.animate", weights],
+        processes.python("workers.commands.animate", weights),
         input=json.dumps({"request": canonical(plan.request), **asdict(film)}).encode(),
         env={**os.environ, **as_environment(settings)},
         check=False,

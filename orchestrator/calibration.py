@@ -3,9 +3,9 @@
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 
+from core import processes
 from core.errors import SpritemillError
 from core.request.estimate import Estimate, estimate
 from core.request.load import canonical
@@ -29,7 +29,7 @@ def calibrate(plan: Plan, weights: str, settings: Settings, workers: int) -> Cal
     """Measure in a process of its own, as torch must not be loaded here. Raises SpritemillError."""
     try:
         asked = subprocess.run(
-            [sys.executable, "-m", "workers.commands.calibrate", weights],
+            processes.python("workers.commands.calibrate", weights),
             input=canonical(plan.request),
             env={**os.environ, **as_environment(settings)},
             check=False,

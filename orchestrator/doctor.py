@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core import processes
 from core.errors import SpritemillError, StoreError, UnreachableError
 from core.ledger import Ledger
 from core.settings import Settings
@@ -126,7 +126,7 @@ def _disk(settings: Settings) -> str:
 
 def _torch() -> str:
     asked = subprocess.run(
-        [sys.executable, "-m", "workers.numerics"],
+        processes.python("workers.numerics"),
         check=False,
         capture_output=True,
         text=True,

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -11,6 +10,7 @@ from itertools import product
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
 
+from core import processes
 from core.errors import (
     EXIT_BAD_REQUEST,
     EXIT_UNREACHABLE,
@@ -37,7 +37,7 @@ def evaluate(options: Options, settings: Settings, on_progress: OnProgress) -> l
         )
     with TemporaryFile("w+b") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "workers.commands.evaluate"],
+            processes.python("workers.commands.evaluate"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

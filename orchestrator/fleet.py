@@ -3,11 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from core import processes
 from core.errors import NotFoundError, SpritemillError, UsageError
 from core.settings import Settings, as_environment
 
@@ -86,7 +86,7 @@ def _rate(held: "Sequence[InHand]") -> float | None:
 
 def start(settings: Settings, count: int, gpus: Sequence[int]) -> list[dict[str, Any]]:
     """Start workers, each with its `id`, `pid` and `log`. Raises SpritemillError."""
-    command = [sys.executable, "-m", "workers.pool", "start", "--json", "--count", str(count)]
+    command = processes.python("workers.pool", "start", "--json", "--count", str(count))
     if gpus:
         command += ["--gpus", ",".join(str(gpu) for gpu in gpus)]
     asked = subprocess.run(

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core import processes
 from core.errors import SpritemillError
 from core.settings import Settings, as_environment
 
@@ -69,7 +69,7 @@ def regeneration(settings: Settings, text: str, manifest: "Manifest") -> Iterato
     """Renders sprites of a dataset as long as this lasts. Raises SpritemillError."""
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "workers.commands.regenerate", manifest.weights],
+            processes.python("workers.commands.regenerate", manifest.weights),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -3,13 +3,13 @@
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.util import find_spec
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
 
+from core import processes
 from core.errors import RequestError, SpritemillError, UsageError
 from core.training.options import Options, check
 
@@ -30,7 +30,7 @@ class Training:
         self._log = TemporaryFile("w+b")  # noqa: SIM115  # closed with the last event
         self._asked = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "workers.commands.train"],
+            processes.python("workers.commands.train"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

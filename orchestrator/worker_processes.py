@@ -2,12 +2,12 @@
 
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import structlog
 
+from core import processes
 from core.errors import SpritemillError
 from core.settings import Settings, as_environment
 from orchestrator import child
@@ -63,9 +63,7 @@ class WorkerProcesses:
 
     def _start(self) -> None:
         number = next(n for n in range(len(self._running) + 1) if n not in self._running)
-        process = child.start(
-            [sys.executable, "-m", "workers"], self._log(number), self._environment
-        )
+        process = child.start(processes.python("workers"), self._log(number), self._environment)
         self._running[number] = (process, time.monotonic())
 
     def _reap(self) -> None:

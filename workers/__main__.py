@@ -1,4 +1,4 @@
-"""One worker: `python -m workers [--id ID] [--slots N]`.
+"""One worker: `python -P -m workers [--id ID] [--slots N]`.
 
 Exit codes: 0 it was stopped or drained; 1 it failed; 2 a setting is wrong; 3 the ledger cannot be
 reached; 75 it was stuck or disowned and ended itself: start it anew.
@@ -42,7 +42,7 @@ def _cores() -> int:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m workers", description="Run one worker.")
+    parser = argparse.ArgumentParser(prog="python -P -m workers", description="Run one worker.")
     parser.add_argument("--id", help="its name in the ledger; by default a new one")
     parser.add_argument("--slots", type=int, help="child processes")
     return parser.parse_args(arguments)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
+from core import processes
 from core.errors import SpritemillError
 from core.settings import Settings
 from workers.memory import of_machine
@@ -26,7 +27,7 @@ def probe(settings: Settings) -> tuple[Facts, int]:
     if settings.renderer == "fake":
         return {"renderer": "fake"}, of_machine()
     asked = subprocess.run(
-        [sys.executable, "-m", "workers.numerics"],
+        processes.python("workers.numerics"),
         check=False,
         capture_output=True,
         text=True,

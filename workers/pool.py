@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from core import processes
 from core import settings as configuration
 from core.errors import SpritemillError
 from core.settings import Settings
@@ -40,7 +41,7 @@ def _start(settings: Settings, gpu: str | None) -> Started:
         environment["CUDA_VISIBLE_DEVICES"] = gpu
     with path.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "workers", "--id", worker],
+            processes.python("workers", "--id", worker),
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,

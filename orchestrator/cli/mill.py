@@ -2,13 +2,12 @@
 
 import os
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core import home
+from core import home, processes
 from core.errors import SpritemillError, UnreachableError, UsageError
 from orchestrator.cli import units
 from orchestrator.cli.interrupt import interruptible
@@ -72,7 +71,7 @@ def _detach(call: Session, settings: "Settings") -> None:
     home.make(log.parent)
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator.cli", "up"],
+            processes.python("orchestrator.cli", "up"),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
