@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from core.errors import NotFoundError, StoreError
 from core.storage.files import disk_errors, whole_file
-from core.storage.keys import check_key, check_prefix
+from core.storage.keys import check_key, check_prefix, is_key
 from core.storage.store import ObjectInfo
 
 _SCRATCH = ".part"  # no key begins with a dot
@@ -142,7 +142,7 @@ class FolderStore:
             key = f"{folder}/{name}" if folder else name
             if name.endswith("/") and (key.startswith(prefix) or prefix.startswith(key)):
                 yield from self._walk(key.removesuffix("/"), prefix)
-            elif key.startswith(prefix) and (found := self.head(key)):
+            elif key.startswith(prefix) and is_key(key) and (found := self.head(key)):
                 yield found
 
     def _prune(self, folder: Path) -> None:

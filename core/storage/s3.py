@@ -15,7 +15,7 @@ from botocore.config import Config
 
 from core.errors import NotFoundError, StoreError
 from core.storage.files import disk_errors, whole_file
-from core.storage.keys import check_key, check_prefix
+from core.storage.keys import check_key, check_prefix, is_key
 from core.storage.s3_errors import Place
 from core.storage.store import ObjectInfo
 
@@ -176,7 +176,9 @@ class S3Store:
                 return
             for found in page.get("Contents", []):
                 key = found["Key"].removeprefix(self._prefix)
-                yield ObjectInfo(key, found["Size"], None, found["LastModified"].timestamp())
+                if is_key(key):
+                    modified = found["LastModified"].timestamp()
+                    yield ObjectInfo(key, found["Size"], None, modified)
 
     def _client(self) -> "S3Client":
         if self._made is None or self._made[0] != os.getpid():

@@ -52,7 +52,10 @@ class Store(Protocol):
         ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Objects whose key begins with these characters, sorted by key. Hashes may be left out."""
+        """Objects whose key begins with these characters, sorted by key. Hashes may be left out.
+
+        What others put there under a name that is no key is passed over.
+        """
         ...
 
     def delete(self, key: str) -> None:

@@ -108,6 +108,16 @@ def test_deleting_the_last_object_removes_its_folders(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "datasets").iterdir()] == ["2"]
 
 
+def test_file_whose_name_is_no_key_is_passed_over(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.put("datasets/1/README.md", b"x")
+    (tmp_path / "my notes").mkdir()
+    for name in ("README.md", "datasets/1/README.md~", "datasets/1/preview copy.png", "my notes/1"):
+        (tmp_path / name).touch()
+    assert [info.key for info in store.list("")] == ["README.md", "datasets/1/README.md"]
+    assert [info.key for info in store.list("datasets/1/")] == ["datasets/1/README.md"]
+
+
 def test_write_outlives_the_removal_of_its_empty_folder(tmp_path: Path) -> None:
     store, writing = FolderStore(tmp_path), True
 

@@ -199,6 +199,14 @@ def test_keys_lie_under_the_prefix_and_see_nothing_beside_it(s3: "Bucket") -> No
     assert [info.key for info in inner.list("")] == ["a"]
 
 
+def test_object_whose_name_is_no_key_is_passed_over(s3: "Bucket") -> None:
+    store = connect(s3.settings)
+    store.put("datasets/1/README.md", b"x")
+    for name in ("datasets/1/", "datasets/1/preview copy.png", "datasets/1//x"):
+        s3.server.client.put_object(Bucket=s3.name, Key=f"mill/{name}")
+    assert [info.key for info in store.list("datasets/1/")] == ["datasets/1/README.md"]
+
+
 def test_presigned_url_expires(s3: "Bucket") -> None:
     store = connect(s3.settings)
     store.put("a", b"x")
