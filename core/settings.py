@@ -171,7 +171,7 @@ def _read(flags: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Setting
                 sources[name] = source
             except ValueError as error:
                 faults.append(
-                    Fault(name, _shown(name, raw), str(error), f"It was set by: {source}.")
+                    Fault(name, hide_password(str(raw)), str(error), f"It was set by: {source}.")
                 )
     faults += _check(values)
     if faults:
@@ -234,10 +234,6 @@ def _path(raw: Any) -> Path:
         raise ValueError("the name of a folder is needed") from None
     except RuntimeError as error:  # ~ and a name that no user here has
         raise ValueError(f"there is no such folder: {error}") from None
-
-
-def _shown(name: str, raw: Any) -> str:
-    return hide_password(str(raw)) if name.endswith("_url") else str(raw)
 
 
 def _check(values: Mapping[str, Any]) -> list[Fault]:

@@ -157,6 +157,15 @@ def test_unknown_key_of_the_file_is_told_with_the_file(tmp_path: Path) -> None:
         load(environ=environ)
 
 
+def test_secret_under_a_name_that_is_no_setting_is_not_shown(tmp_path: Path) -> None:
+    environ = environment(tmp_path)
+    url = "postgresql+psycopg://mill:hunter2@db/x"
+    (tmp_path / "settings.toml").write_text(f'database = "{url}"\nslots = "{url}"')
+    with pytest.raises(RequestError, match=r"database = .*no such setting") as caught:
+        load(environ=environ)
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["slots =", "\xff"])
 def test_broken_file_is_told(tmp_path: Path, text: str) -> None:
     environ = environment(tmp_path)
