@@ -24,6 +24,12 @@ _ABOVE_ZERO = (*_TIMES, "fake_rate", "drain_target_seconds")
 _NOT_NEGATIVE = ("keep_cancelled_days", "keep_dataset_days", "idle_seconds")
 _USERINFO = re.compile(r"(?<=://)([^:/]*):.*@")
 _QUERY = re.compile(r"(?i)([?&][^=&]*password=)[^&]*")
+# What redis-py, and what SQLAlchemy, reads as it is meant: their users and passwords end elsewhere.
+_HOST = r"(\[[^/\]]*\]|[^/:@?#]*)(:(?P<port>[0-9]{0,5}))?"
+_BROKER = re.compile(rf"rediss?://([^/?#]*@)?{_HOST}(/[^@?#]*)?(\?([^@#=]+=[^#]*)?)?")
+_DATABASE = re.compile(rf"[^/]*://([^:/]*(:[^@]*)?@)?{_HOST}(/[^@?]*)?(\?.*)?")
+_NO_ADDRESS = "it does not read as user:password@host:port"
+_ESCAPED = "In a user or password write %40 for @, %2F for /, %3F for ?, %23 for # and %3A for :."
 
 
 def _setting(default: Any, explain: str) -> Any:
@@ -298,11 +304,13 @@ def _check_numbers(values: Mapping[str, Any]) -> list[Fault]:
 def _check_broker(url: str) -> list[Fault]:
     try:
         parts = urlsplit(url)
-    except ValueError as error:
-        return [Fault("broker_url", hide_password(url), f"it is no URL: {error}")]
+    except ValueError:  # its text would show what is taken for the host
+        return [Fault("broker_url", hide_password(url), "it is no URL", _ESCAPED)]
     if url and parts.scheme not in ("redis", "rediss", "redis+socket"):
         problem = "it must begin with redis:// or rediss://"
         return [Fault("broker_url", hide_password(url), problem)]
+    if parts.scheme in ("redis", "rediss") and not _reads_as(_BROKER, url):
+        return [Fault("broker_url", hide_password(url), _NO_ADDRESS, _ESCAPED)]
     checks = parse_qs(parts.query).get("ssl_cert_reqs", [""])[0]
     if parts.scheme == "rediss" and checks not in ("required", "CERT_REQUIRED"):
         problem = "this TLS connection would accept any certificate"
@@ -311,18 +319,27 @@ def _check_broker(url: str) -> list[Fault]:
     return []
 
 
+def _check_database(url: str) -> list[Fault]:
+    if not url or url.startswith("sqlite:///"):
+        return []
+    if not url.startswith("postgresql+psycopg://"):
+        problem = "it must begin with postgresql+psycopg:// or sqlite:///"
+        return [Fault("database_url", hide_password(url), problem)]
+    if not _reads_as(_DATABASE, url):
+        return [Fault("database_url", hide_password(url), _NO_ADDRESS, _ESCAPED)]
+    return []
+
+
+def _reads_as(address: re.Pattern[str], url: str) -> bool:
+    """Whether host and port are what they seem, to the readers of this kind of URL."""
+    found = address.fullmatch(url)
+    return found is not None and int(found["port"] or 0) < 2**16
+
+
 def _check_urls(values: Mapping[str, Any]) -> list[Fault]:
-    faults = _check_broker(values["broker_url"])
-    database = values["database_url"]
-    if database and not database.startswith(("sqlite:///", "postgresql+psycopg://")):
-        faults.append(
-            Fault(
-                "database_url",
-                hide_password(database),
-                "it must begin with postgresql+psycopg:// or sqlite:///",
-            )
-        )
+    faults = _check_broker(values["broker_url"]) + _check_database(values["database_url"])
     store = values["store_url"]
     if "://" in store and not store.startswith("s3://"):
-        faults.append(Fault("store_url", store, "it must be s3://bucket/prefix or a folder"))
+        problem = "it must be s3://bucket/prefix or a folder"
+        faults.append(Fault("store_url", hide_password(store), problem))
     return faults

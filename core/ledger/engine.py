@@ -156,7 +156,7 @@ def connect(url: str, *, check_schema: bool = True) -> Ledger:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter's text may show what is taken for the port
         raise UsageError("database_url: this is no URL.", remedy=_KINDS) from None
     if parsed.drivername == "sqlite":
         if check_schema and not Path(parsed.database or "").exists():

@@ -72,6 +72,32 @@ def test_password_is_hidden_wherever_a_url_has_it(url: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg:///mill?host=/run/postgresql&user=ada@lab",
+        "postgresql+psycopg://mill@lab:hunter2@db,other:5432/mill",
+        "postgresql+psycopg://mill:a/b?c#d:e@[::1]:5432/mill",
+        "postgresql+psycopg://mill:a%40b@/mill?host=h1:5432&host=h2:5432",
+    ],
+)
+def test_database_that_is_read_as_it_is_meant_is_taken(tmp_path: Path, url: str) -> None:
+    assert load(environ=environment(tmp_path, SPRITEMILL_DATABASE_URL=url)).database_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://queue",
+        "redis://:6379/0?password=a@b",
+        "redis://mill:a@b:c@[::1]:6379/0",
+        "redis+socket:///run/a@b/c:d.sock",
+    ],
+)
+def test_broker_that_is_read_as_it_is_meant_is_taken(tmp_path: Path, url: str) -> None:
+    assert load(environ=environment(tmp_path, SPRITEMILL_BROKER_URL=url)).broker_url == url
+
+
+@pytest.mark.parametrize(
     ("name", "value", "told"),
     [
         ("slots", "many", "number"),
@@ -91,7 +117,18 @@ def test_password_is_hidden_wherever_a_url_has_it(url: str, shown: str) -> None:
         ("broker_url", "redis://u:hunter2@[::1", "no URL"),
         ("broker_url", "rediss://u:hunter2@host", "any certificate"),
         ("broker_url", "rediss://host?ssl_cert_reqs=none", "any certificate"),
+        ("broker_url", "redis://u:7/hunter2@host:6379/0", "%2F for /"),
+        ("broker_url", "redis://u:hunter2/x@host:6379/0", "%2F for /"),
+        ("broker_url", "redis://:7?hunter2@host/0", "%3F for ?"),
+        ("broker_url", "rediss://u:hunter2#@host?ssl_cert_reqs=required", "%23 for #"),
+        ("broker_url", "redis://u:hunter2@host:port/0", "user:password@host:port"),
+        ("broker_url", "redis://u:hunter2@host:99999/0", "user:password@host:port"),
+        ("broker_url", "redis://u:hunter2@ho\u2100st/0", "no URL"),
         ("database_url", "mysql://u:hunter2@host/db", "postgresql"),
+        ("database_url", "postgresql+psycopg://u:p@hunter2:word@host/db", "%3A for :"),
+        ("database_url", "postgresql+psycopg://u:p@hunter2@host/db", "%40 for @"),
+        ("database_url", "postgresql+psycopg://u:p@/hunter2@host/db", "%40 for @"),
+        ("database_url", "postgresql+psycopg://u:hunter2@host:port/db", "user:password@host:port"),
         ("store_url", "gs://bucket", "s3://"),
     ],
 )

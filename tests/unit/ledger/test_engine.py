@@ -18,7 +18,9 @@ def test_missing_ledger_is_refused_without_creating_a_file(tmp_path: Path) -> No
     assert not path.exists()
 
 
-@pytest.mark.parametrize("url", ["mysql://root:secret@db/x", "not a url"])
+@pytest.mark.parametrize(
+    "url", ["mysql://root:secret@db/x", "not a url", "postgresql+psycopg://u:p@ss:secret@db/x"]
+)
 def test_other_databases_are_refused_without_showing_the_password(url: str) -> None:
     with pytest.raises(UsageError, match=r"postgresql\+psycopg") as caught:
         connect(url)
