@@ -221,6 +221,8 @@ def _convert(name: str, raw: Any) -> Any:
     kind = _KINDS[name]
     if kind is Path:
         return _path(raw)
+    if name == "store_url" and raw and "://" not in str(raw):
+        return str(_path(raw))
     if kind is str:
         return str(raw)
     needed = ValueError("a whole number is needed" if kind is int else "a number is needed")

@@ -176,6 +176,21 @@ def test_empty_value_is_as_if_unset(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert load(environ=environment(tmp_path, SPRITEMILL_BROKER_PREFIX="")).broker_prefix == ""
 
 
+def test_folder_of_the_store_is_found_from_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "ada"))
+    monkeypatch.chdir(tmp_path)
+    for given, meant in {
+        "~/sprites": str(tmp_path / "ada" / "sprites"),
+        "sprites": str(tmp_path / "sprites"),
+        "s3://bucket/sprites": "s3://bucket/sprites",
+        "": "",
+    }.items():
+        found = load(environ=environment(tmp_path, SPRITEMILL_STORE_URL=given))
+        assert found.store_url == meant
+
+
 def test_owners_have_the_weights_that_are_set(tmp_path: Path) -> None:
     environ = environment(tmp_path, SPRITEMILL_OWNER_WEIGHTS="ada=3, bob=1.5,")
     assert load(environ=environ).weights == {"ada": 3.0, "bob": 1.5}
