@@ -59,7 +59,6 @@ class ModelCache:
         for path in (bundled, cached):
             if path.is_file() and weights.sha256(path) == sha256:
                 return path
-        cached.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._store.get_file(f"models/{sha256}.safetensors", cached)
         except NotFoundError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core import weights
-from core.errors import ModelError
+from core.errors import ModelError, StoreError
 from core.settings import Settings
 from core.storage.memory import MemoryStore
 from core.weights.spec import ModelSpec
@@ -71,6 +71,17 @@ def test_damaged_file_in_the_cache_is_fetched_again(
 def test_unknown_weights_are_missed_by_name(settings: Settings, store: MemoryStore) -> None:
     with pytest.raises(ModelError, match="0000000000000000: neither"):
         ModelCache(settings, store).renderer("0" * 64)
+
+
+def test_cache_that_cannot_be_made_is_the_disks_fault(
+    settings: Settings, store: MemoryStore, spec: ModelSpec
+) -> None:
+    data = header(spec)
+    name = hashlib.sha256(data).hexdigest()
+    store.put(f"models/{name}.safetensors", data)
+    (settings.home / "cache").touch()
+    with pytest.raises(StoreError, match="cache"):
+        ModelCache(settings, store).spec(name)
 
 
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "A" * 64])
