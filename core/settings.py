@@ -314,8 +314,8 @@ def _check_broker(url: str) -> list[Fault]:
     if parts.scheme in ("redis", "rediss") and not _reads_as(_BROKER, url):
         return [Fault("broker_url", hide_password(url), _NO_ADDRESS, _ESCAPED)]
     checks = parse_qs(parts.query).get("ssl_cert_reqs", [""])[0]
-    if parts.scheme == "rediss" and checks not in ("required", "CERT_REQUIRED"):
-        problem = "this TLS connection would accept any certificate"
+    if parts.scheme == "rediss" and checks != "required":
+        problem = "its ssl_cert_reqs is not `required`: who answers would not be checked"
         remedy = "Add ?ssl_cert_reqs=required to the URL."
         return [Fault("broker_url", hide_password(url), problem, remedy)]
     return []
