@@ -52,6 +52,9 @@ def examine(
             detail, ok, remedy = check(), True, ""
         except SpritemillError as error:
             detail, ok, remedy = error.message, False, error.remedy
+        except Exception as error:  # noqa: BLE001  # however it is broken, the others are told of
+            first = str(error).strip().partition("\n")[0]
+            detail, ok, remedy = f"unexpected {type(error).__name__}: {first}", False, ""
         yield Health(part, ok, detail, remedy, time.monotonic() - started)
 
 
@@ -125,13 +128,19 @@ def _disk(settings: Settings) -> str:
 
 
 def _torch() -> str:
-    asked = subprocess.run(
-        processes.python("workers.numerics"),
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=_TORCH_SECONDS,
-    )
+    try:
+        asked = subprocess.run(
+            processes.python("workers.numerics"),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_TORCH_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SpritemillError(
+            f"torch does not tell within {_TORCH_SECONDS:.0f} seconds what it runs on.",
+            remedy="Does the GPU's driver answer? Try nvidia-smi.",
+        ) from error
     if asked.returncode:
         last = asked.stderr.strip().rpartition("\n")[2]
         raise SpritemillError(

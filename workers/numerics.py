@@ -26,13 +26,19 @@ def probe(settings: Settings) -> tuple[Facts, int]:
     """
     if settings.renderer == "fake":
         return {"renderer": "fake"}, of_machine()
-    asked = subprocess.run(
-        processes.python("workers.numerics"),
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-    )
+    try:
+        asked = subprocess.run(
+            processes.python("workers.numerics"),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SpritemillError(
+            f"torch does not tell within {_SECONDS:.0f} seconds what it runs on.",
+            remedy="Does the GPU's driver answer? Try nvidia-smi.",
+        ) from error
     if asked.returncode:
         last = asked.stderr.strip().rpartition("\n")[2]
         raise SpritemillError(

@@ -18,6 +18,7 @@ from core.ledger.workers import NewWorker, WorkerState
 from core.messages import RenderHint
 from core.request.plan import RENDERER_VERSION
 from core.settings import Settings
+from orchestrator import doctor
 from orchestrator.service import Service
 from workers import numerics
 
@@ -317,6 +318,24 @@ def test_doctor_names_the_remedy_for_what_is_ill() -> None:
     assert {"ledger", "broker", "store", "workers"} <= sick
     assert all(parts[name].remedy for name in sick)
     assert "hidden-word" not in str(parts)
+
+
+def test_doctor_tells_of_the_other_parts_when_one_is_broken_otherwise(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_TORCH_SECONDS", 0.001)
+    settings.home.mkdir(exist_ok=True)
+    (settings.home / "ledger.db").write_bytes(b"damaged " * 1000)
+    with Service(settings) as service:
+        parts = {health.part: health for health in service.doctor()}
+    assert list(parts) == [*LIGHT_PARTS, "torch"]
+    assert [name for name, health in parts.items() if not health.ok] == [
+        "ledger",
+        "workers",
+        "torch",
+    ]
+    assert "not a database" in parts["ledger"].detail
+    assert "nvidia-smi" in parts["torch"].remedy
 
 
 def test_status_costs_no_heavy_import(settings: Settings) -> None:

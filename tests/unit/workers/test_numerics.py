@@ -2,6 +2,9 @@
 
 import re
 
+import pytest
+
+from core.errors import SpritemillError
 from core.settings import Settings
 from workers import numerics
 
@@ -17,3 +20,9 @@ def test_fake_renderer_is_a_class_of_its_own() -> None:
     facts, memory = numerics.probe(Settings(renderer="fake"))
     assert facts == {"renderer": "fake"}
     assert memory > 0
+
+
+def test_driver_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numerics, "_SECONDS", 0.001)
+    with pytest.raises(SpritemillError, match="nvidia-smi"):
+        numerics.probe(Settings())
