@@ -13,7 +13,8 @@ _LONGEST_BACKOFF = 5.0
 class Duty:
     """Calls `step` for ever in a thread of its own; `step` gives the seconds until it is due again.
 
-    Whatever `step` raises is logged and counted, and tried again with growing pauses.
+    Whatever `step` raises is logged and counted, and tried again with growing pauses. Of failures
+    in a row only the first has its traceback there: a server may be away for days.
     """
 
     def __init__(self, name: str, step: Callable[[], float]) -> None:
@@ -44,10 +45,16 @@ class Duty:
             self._awake.clear()
             try:
                 pause, in_a_row = self._step(), 0
-            except Exception:  # the loop must survive whatever it is
+            except Exception as error:  # the loop must survive whatever it is
                 self.failures += 1
                 in_a_row += 1
                 pause = min(_LONGEST_BACKOFF, 0.1 * 2**in_a_row)
-                log.exception("duty.failed", duty=self.name, in_a_row=in_a_row)
+                log.exception(
+                    "duty.failed",
+                    duty=self.name,
+                    in_a_row=in_a_row,
+                    error=f"{type(error).__name__}: {error}",
+                    exc_info=in_a_row == 1,
+                )
             if not self._stopping.is_set():
                 self._awake.wait(pause)

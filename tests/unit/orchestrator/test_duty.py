@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from structlog.testing import capture_logs
 
 from orchestrator.duty import Duty
 
@@ -37,6 +38,28 @@ def test_failing_step_is_counted_and_tried_again() -> None:
     assert recovered.wait(10)
     duty.stop()
     assert duty.failures == 1
+
+
+def test_traceback_is_logged_for_the_first_failure_in_a_row_alone() -> None:
+    recovered = threading.Event()
+
+    def step() -> float:
+        if duty.failures < 3:
+            raise RuntimeError("away")
+        recovered.set()
+        return LONG
+
+    duty = Duty("test", step)
+    with capture_logs() as logged:
+        duty.start()
+        assert recovered.wait(10)
+        duty.stop()
+    assert [(each["in_a_row"], each["exc_info"]) for each in logged] == [
+        (1, True),
+        (2, False),
+        (3, False),
+    ]
+    assert {each["error"] for each in logged} == {"RuntimeError: away"}
 
 
 def test_poke_ends_a_long_pause() -> None:
