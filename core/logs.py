@@ -2,6 +2,7 @@
 
 import logging
 from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TextIO
 
@@ -10,12 +11,17 @@ from structlog.typing import Processor
 
 from core import home
 
+_MOST_BYTES = 10_000_000
+_KEPT = 3
 _TALKERS = ("alembic", "botocore", "celery.app.trace", "celery.worker.strategy", "urllib3")
 """They tell what our own events tell better, and some where credentials were found."""
 
 
 def configure(level: str, out: TextIO | Path) -> None:
-    """Send structlog's events and everybody else's log records to a stream or a file."""
+    """Send structlog's events and everybody else's log records to a stream or a file.
+
+    A file is begun anew when it is full, beside the last three: no other process may write to it.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -62,10 +68,10 @@ def _last(out: TextIO | Path) -> Processor:
 def _handler(out: TextIO | Path) -> logging.Handler:
     if not isinstance(out, Path):
         return logging.StreamHandler(out)
-    return _LateFile(out, encoding="utf-8", delay=True)
+    return _LateFile(out, maxBytes=_MOST_BYTES, backupCount=_KEPT, encoding="utf-8", delay=True)
 
 
-class _LateFile(logging.FileHandler):
+class _LateFile(RotatingFileHandler):
     """A file that is made, with its folder, for the first line."""
 
     def _open(self) -> TextIOWrapper:

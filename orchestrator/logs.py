@@ -8,7 +8,7 @@ from pathlib import Path
 
 def about(job: str, folder: Path) -> Iterator[str]:
     """Lines of the folder's logs that name the job, oldest first."""
-    logs = (_naming(job, path) for path in sorted(folder.glob("*.log")))
+    logs = (_naming(job, path) for path in sorted(folder.glob("*.log*")))
     return heapq.merge(*logs, key=_when)
 
 

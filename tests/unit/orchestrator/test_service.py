@@ -286,14 +286,16 @@ def test_home_that_cannot_be_made_is_named() -> None:
 def test_logs_are_the_lines_that_name_the_job_oldest_first(settings: Settings) -> None:
     with Service(settings) as service:
         job = service.submit(REQUEST).job.id
+        planned = f'{{"job": "{job}", "event": "job.planned", "timestamp": "2026-01-01T09:00"}}'
         claimed = f'{{"job": "{job}", "event": "shard.claimed", "timestamp": "2026-01-01T10:00"}}'
         ended = f'{{"job": "{job}", "event": "job.succeeded", "timestamp": "2026-01-01T10:02"}}'
         foreign = f"Segmentation fault, said of {job}"
         settings.logs.mkdir()
         (settings.logs / "mill.log").write_text(f"{ended}\n")
+        (settings.logs / "mill.log.1").write_text(f"{planned}\n")
         (settings.logs / "worker-1.log").write_text(f'{claimed}\n{{"job": "other"}}\n')
         (settings.logs / "worker-2.log").write_text(f"{foreign}\n")
-        assert list(service.logs(job)) == [foreign, claimed, ended]
+        assert list(service.logs(job)) == [foreign, planned, claimed, ended]
 
 
 def test_doctor_finds_each_part_of_a_new_mill_well_and_writes_no_ledger(
