@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.dataset.record import Key, Sha256
 from core.errors import CorruptError
+from core.request.names import Name
 from core.weights.spec import ModelSpec
 
 MAX_SHARD_SAMPLES = 65536
@@ -67,7 +68,7 @@ class Manifest(_Part):
 
     format: Literal["spritemill-dataset/1"] = "spritemill-dataset/1"
     job: Annotated[str, Field(pattern=r"^[a-z0-9]{12}$")]
-    name: str
+    name: Name
     created: str
     started: str = ""
     finished: str = ""

@@ -1,6 +1,11 @@
-"""Names that were perhaps meant."""
+"""What a request may be called, and names that were perhaps meant."""
 
 import difflib
+from typing import Annotated
+
+from pydantic import Field
+
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
 
 
 def nearest(name: str, known: list[str]) -> str:

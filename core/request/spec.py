@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from core.request import deadline, palettes
+from core.request.names import Name
 from core.request.picture import Picture
 from core.request.quality import Quality
 
@@ -22,7 +23,6 @@ MAX_STEPS = 1000
 MAX_WEIGHT = 100.0
 MAX_WORKERS = 1_000_000
 
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Weight = Annotated[Number, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT)]
 Count = Annotated[int, Field(strict=True, ge=1)]

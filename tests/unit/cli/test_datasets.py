@@ -85,3 +85,13 @@ def test_report_makes_room_for_its_page_before_it_makes_the_page(
     assert "shard" not in capsys.readouterr().err
     assert main(["report", str(dataset.folder), "--out", "new/page.html"]) == 0
     assert Path("new/page.html").is_file()
+
+
+def test_report_of_a_dataset_whose_name_leads_elsewhere_is_refused(
+    dataset: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("below").mkdir()
+    dataset.forge(name="below/page")
+    assert main(["report", str(dataset.folder)]) == 1
+    assert "not a dataset's manifest: name" in capsys.readouterr().err
+    assert not list(Path("below").iterdir())
