@@ -1,13 +1,17 @@
 """The command that removes what is not needed any more."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.errors import UsageError
 from orchestrator.cli import units
-from orchestrator.cli.console import columns
+from orchestrator.cli.console import Console, columns
 from orchestrator.cli.session import session
+
+if TYPE_CHECKING:
+    from orchestrator.retention import Garbage
 
 
 def gc(
@@ -26,13 +30,24 @@ def gc(
 
     call = session(context)
     age = None if older_than is None else _seconds(older_than)
-    with call.service() as service:
-        found = list(retention.collect(service, age, remove=yes))
+    found: list[Garbage] = []
+    try:
+        with call.service() as service:
+            for each in retention.collect(service, age, remove=yes):
+                found.append(each)
+    except BaseException:
+        if yes and found:  # what is gone is told, however it ended
+            _tell(call.console, found, gone=True)
+        raise
+    _tell(call.console, found, gone=yes)
+
+
+def _tell(console: Console, found: "Sequence[Garbage]", *, gone: bool) -> None:
     rows = [(each.rule, each.what, units.size(each.size), each.why) for each in found]
-    done = "Removed" if yes else "To be removed, with --yes"
+    done = "Removed" if gone else "To be removed, with --yes"
     total = f"{done}: {len(found):,}, of {units.size(sum(each.size for each in found))}."
     lines = columns(("rule", "what", "size", "why"), rows, right="size") if found else []
-    call.console.answer({"removed": yes, "found": found}, *lines, total, brief=str(len(found)))
+    console.answer({"removed": gone, "found": found}, *lines, total, brief=str(len(found)))
 
 
 def _seconds(text: str) -> int:
