@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from core.dataset.partial import Partial
     from core.dataset.report import Report
     from core.dataset.source import Dataset, OnProgress
+    from core.ledger import Ledger
     from core.ledger.jobs import Job
     from core.ledger.shards import Origin
     from core.storage import Store
@@ -186,6 +187,29 @@ def refuse_unfinished(job: "Job") -> None:
         raise ConflictError(
             f"job {job.id} is {job.state}: it has no dataset.",
             remedy=f"`spritemill status {job.id}` tells how far it is.",
+        )
+
+
+def refuse_unrenderable(job: "Job", ledger: "Ledger") -> None:
+    """Raises ConflictError when nobody could finish a job's dataset, once it is opened anew."""
+    from core.ledger import workers
+    from core.request.plan import RENDERER_VERSION
+    from orchestrator import models
+    from orchestrator.crew import current
+
+    kept = "Its dataset stays as it is; `spritemill submit REQUEST --again` makes it anew."
+    try:
+        models.of_weights(job.weights, ledger)
+    except NotFoundError as error:
+        raise ConflictError(
+            f"job {job.id}: its model {job.model} ({job.weights[:16]}) is not there any more.",
+            remedy=f"First `spritemill models add` it again. {kept}",
+        ) from error
+    facts = workers.facts(ledger, job.numerics) if job.numerics else {}
+    if not current(facts):
+        raise ConflictError(
+            f"job {job.id}: renderer {facts['renderer']} made it, and this is {RENDERER_VERSION}.",
+            remedy=kept,
         )
 
 

@@ -185,6 +185,7 @@ class Service:
         job = self.job(name)
         if job.state == JobState.SUCCEEDED and ledgers.trials.lost(self.ledger, job.id):
             self._refuse_parent(job)
+            datasets.refuse_unrenderable(job, self.ledger)
             datasets.reopen(job, self.store)
         ledgers.trials.retry(self.ledger, job.id)
         return ledgers.jobs.get(self.ledger, job.id)

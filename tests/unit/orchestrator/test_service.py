@@ -12,14 +12,17 @@ from typing import Any
 import pytest
 
 from core import weights
+from core.dataset.layout import MANIFEST, dataset_prefix
 from core.errors import ConflictError, NotFoundError, RequestError, UsageError
-from core.ledger import shards, workers
+from core.ledger import jobs, shards, trials, workers
+from core.ledger.states import JobState
 from core.ledger.workers import NewWorker, WorkerState
 from core.messages import RenderHint
 from core.request.plan import RENDERER_VERSION
 from core.settings import Settings
 from orchestrator import doctor
 from orchestrator.service import Service
+from tests.contracts.ledger_rows import WEIGHTS, Rows
 from workers import numerics
 
 LIGHT_PARTS = ["ledger", "broker", "store", "workers", "model", "disk"]
@@ -257,6 +260,30 @@ def test_priority_within_its_bounds_is_changed_while_a_job_is_not_over(fleet: Se
     fleet.cancel(job)
     with pytest.raises(ConflictError, match="cancelled"):
         fleet.prioritise(job, 1)
+
+
+@pytest.mark.parametrize(
+    ("pinned", "renderer", "told"),
+    [
+        (WEIGHTS, RENDERER_VERSION, "model dungeon-32 .* is not there"),
+        (None, RENDERER_VERSION - 1, f"renderer {RENDERER_VERSION - 1} made it"),
+    ],
+)
+def test_retry_leaves_a_dataset_alone_that_could_not_be_finished_again(
+    fleet: Service, pinned: str | None, renderer: int, told: str
+) -> None:
+    rows, facts = Rows(fleet.ledger), {"renderer": renderer}
+    rows.worker(numerics_facts=facts)
+    job = rows.job(1, weights=pinned or weights.sha256(weights.bundled()))
+    claim = rows.held(job)
+    trials.give_up(fleet.ledger, claim, "potion/3", "not finite")
+    assert rows.commit(claim)
+    assert jobs.move(fleet.ledger, job.id, JobState.SUCCEEDED, dataset_digest="d" * 64)
+    fleet.store.put(dataset_prefix(job.id) + MANIFEST, b"{}")
+    with pytest.raises(ConflictError, match=told):
+        fleet.retry(job.id)
+    assert fleet.store.head(dataset_prefix(job.id) + MANIFEST)
+    assert fleet.status(job.id).job.state == "succeeded"
 
 
 def test_workers_that_are_wanted_follow_the_jobs_of_the_ledger(
