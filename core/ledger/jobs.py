@@ -305,11 +305,12 @@ def lock(connection: Connection, job_id: str) -> Job | None:
 
 def condemn(ledger: Ledger, job_id: str) -> None:
     """Settle that a job goes: its dataset, of which it has none from here on, may be removed, for
-    nothing opens it anew or extends it. Raises as `remove` does.
+    nothing opens it anew, extends it or is answered with it. Raises as `remove` does.
     """
+    gone = {"dataset_digest": None, "dedupe": None}
     with ledger.write() as connection:
         _refuse_kept(connection, job_id)
-        connection.execute(update(_jobs).where(_jobs.c.id == job_id).values(dataset_digest=None))
+        connection.execute(update(_jobs).where(_jobs.c.id == job_id).values(gone))
 
 
 def remove(ledger: Ledger, job_id: str) -> None:

@@ -230,6 +230,16 @@ def test_job_that_is_about_to_be_removed_is_not_opened_anew(rows: Rows) -> None:
     jobs.remove(rows.ledger, job.id)
 
 
+def test_job_that_is_about_to_be_removed_does_not_answer_for_its_request(rows: Rows) -> None:
+    job = rows.job(shard_count=1)
+    assert rows.commit(rows.held(job))
+    assert jobs.move(rows.ledger, job.id, JobState.SUCCEEDED, dataset_digest="d" * 64)
+    same = rows.new(1, request_digest=job.request_digest)
+    assert jobs.add(rows.ledger, same) == (rows.again(job), False)
+    jobs.condemn(rows.ledger, job.id)
+    assert jobs.add(rows.ledger, same)[1]
+
+
 def test_retry_of_a_job_goes_on_beyond_its_deadline_and_budget(rows: Rows) -> None:
     job = with_a_lost_sample(rows, rows.job(shard_count=1, deadline=4e9, gpu_seconds=100.0))
     assert jobs.move(rows.ledger, job.id, JobState.SUCCEEDED, error="1", dataset_digest="d" * 64)
