@@ -10,7 +10,7 @@ from core.request import deadline, sampling
 from core.request.estimate import CONTAINER_BYTES
 from core.request.load import MalformedError, bounded, canonical, parse
 from core.request.plan import Plan, digest, plan
-from core.request.spec import Request
+from core.request.spec import LARGEST_SHARD, Request
 from core.settings import Settings
 from core.weights.spec import ModelSpec
 from orchestrator import models
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _PNG_SHARE = 0.5
 """A sprite's PNG file over its raw pixels: more than any of the bundled model's takes."""
+MOST_SHARDS = 1_000_000
+"""Of a dataset: its manifest has about 165 bytes for each, and at most 256 MiB."""
 
 
 def planned(
@@ -63,7 +65,8 @@ def _planned(
 def checked(request: Request, spec: ModelSpec, settings: Settings) -> Plan:
     """The plan of a request that this mill would take now. Raises RequestError."""
     made = plan(request, spec, settings.max_samples)
-    faults = [*sampling.idle(request, spec), *_late(request), *_too_large(made, settings)]
+    faults = [*sampling.idle(request, spec), *_late(request), *_too_many_shards(made)]
+    faults += _too_large(made, settings)
     if faults:
         raise RequestError(bounded(faults))
     return made
@@ -105,6 +108,17 @@ def _late(request: Request) -> list[Fault]:
         return []
     remedy = "Give a later one, or a span such as 12h."
     return [Fault("deadline", str(request.deadline), "it has passed", remedy)]
+
+
+def _too_many_shards(made: Plan) -> list[Fault]:
+    shards = made.kept_shards + made.shard_count
+    if shards <= MOST_SHARDS:
+        return []
+    room = MOST_SHARDS - made.kept_shards
+    needed = -(-made.new // room) if room > 0 else LARGEST_SHARD + 1
+    problem = f"{made.new:,} samples would make it {shards:,} shards, of at most {MOST_SHARDS:,}"
+    remedy = f"Say {needed:,} or more." if needed <= LARGEST_SHARD else "Ask for fewer samples."
+    return [Fault("outputs.shard_samples", str(made.shard_samples), problem, remedy)]
 
 
 def _too_large(made: Plan, settings: Settings) -> list[Fault]:

@@ -31,6 +31,8 @@ from core.storage import Store
 SCHEMA = pa.schema([*RECORD_FIELDS, pa.field("shard", pa.int64(), nullable=False)])
 _GROUP_ROWS = 2**16
 _ABOUT = b"spritemill"
+_LONGEST = 2**29  # of a footer: it holds the manifest, which has at most 2**28 bytes, and more
+_FOOTER = {"thrift_string_size_limit": _LONGEST, "thrift_container_size_limit": _LONGEST}
 
 
 class DoneShard(Protocol):
@@ -123,10 +125,16 @@ def stored(
 def about(path: Path) -> str:
     """What the footer of an index keeps beside the rows, empty if nothing. Raises CorruptError."""
     try:
-        held = pq.read_metadata(path).metadata or {}
+        with parquet(path) as file:
+            held = file.metadata.metadata or {}
     except (pa.ArrowException, OSError) as error:
         raise CorruptError(f"the index cannot be read as Parquet: {error}") from error
     return str(held.get(_ABOUT, b""), "utf-8", "replace")
+
+
+def parquet(path: Path) -> pq.ParquetFile:
+    """The file of an index, in whose footer pyarrow would take no more than 100 MB unasked."""
+    return pq.ParquetFile(path, **_FOOTER)
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -163,7 +171,7 @@ class Cursor:
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     try:
-        with pq.ParquetFile(path) as file:
+        with parquet(path) as file:
             if not file.schema_arrow.equals(SCHEMA):
                 raise CorruptError("the index's columns are not those of the format")
             yield from file.iter_batches(batch_size=4096)
@@ -230,7 +238,7 @@ def _seekable(opened: BinaryIO) -> BinaryIO:
 
 def _read(file: Path | BinaryIO, **options: Any) -> pa.Table:
     try:
-        return pq.read_table(file, **options)
+        return pq.read_table(file, **_FOOTER, **options)
     except (pa.ArrowException, OSError) as error:
         raise CorruptError(f"the index cannot be read as Parquet: {error}") from error
 

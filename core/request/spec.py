@@ -22,6 +22,7 @@ from core.request.quality import Quality
 MAX_STEPS = 1000
 MAX_WEIGHT = 100.0
 MAX_WORKERS = 1_000_000
+LARGEST_SHARD = 65536
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Weight = Annotated[Number, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT)]
@@ -184,7 +185,7 @@ class Outputs(_Part):
     """How the dataset is laid out."""
 
     shard_samples: Annotated[
-        int | None, Field(strict=True, ge=1, le=65536, description="Sprites in a shard.")
+        int | None, Field(strict=True, ge=1, le=LARGEST_SHARD, description="Sprites in a shard.")
     ] = None
     preview: Annotated[bool, Field(strict=True, description="Whether to draw a sheet.")] = True
 

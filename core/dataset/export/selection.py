@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from core.dataset import index, reader
@@ -151,7 +150,7 @@ def _batches(path: Path, columns: list[str] | None = None) -> Iterator[tuple[int
     """Runs of an index's rows, each with the place of its first. Raises CorruptError."""
     start = 0
     try:
-        with pq.ParquetFile(path) as file:
+        with index.parquet(path) as file:
             for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
                 yield start, batch
                 start += len(batch)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
+from core.dataset.index import parquet
 from core.dataset.page.facts import Facts
 from core.sprites.duplicates import find_near_duplicates
 
@@ -28,7 +28,8 @@ def find_alike(facts: Facts, prints: Path, index: Path) -> None:
     groups = find_near_duplicates(images, rules.apart)
     facts.alike = sum(len(group) - 1 for group in groups)
     if groups:
-        keys = pq.read_table(index, columns=["key"])["key"]
+        with parquet(index) as file:
+            keys = file.read(columns=["key"])["key"]
         facts.alike_groups = [
             [keys[place].as_py() for place in group] for group in groups[:_GROUPS]
         ]

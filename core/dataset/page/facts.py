@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from core.dataset.index import parquet
 from core.dataset.manifest import Manifest
 from core.dataset.refusals import PREFIX, Refusals
 from core.request.plan import Plan, Shard
@@ -96,7 +96,7 @@ def gather(plan: Plan, manifest: Manifest, index: Path) -> Facts:
 
 
 def _batches(index: Path) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(index) as file:
+    with parquet(index) as file:
         yield from file.iter_batches(batch_size=8192, columns=_COLUMNS)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from core.dataset import png
+from core.dataset.index import parquet
 from core.dataset.layout import INDEX, REQUEST
 from core.dataset.manifest import Manifest, ShardFile
 from core.dataset.page import document
@@ -71,7 +71,7 @@ def _shown(index: Path) -> dict[str, int]:
     """The keys of the first sprites of the first contexts, each with the number of its shard."""
     found: dict[str, int] = {}
     contexts: set[str] = set()
-    with pq.ParquetFile(index) as file:
+    with parquet(index) as file:
         columns = ["key", "context_id", "index", "shard"]
         for batch in file.iter_batches(columns=columns):
             first = batch.filter(pc.less(batch["index"], PREVIEW_SAMPLES))

@@ -13,6 +13,7 @@ from PIL import Image
 from core.dataset import assembly, index
 from core.dataset.layout import CARD, INDEX, MANIFEST, PREVIEW, REQUEST, dataset_prefix, work_prefix
 from core.dataset.manifest import Quarantined, decode
+from core.dataset.source import FolderSource
 from core.dataset.verify import verify
 from core.errors import ConflictError, CorruptError
 from core.request.load import load
@@ -232,6 +233,16 @@ def test_index_is_merged_in_row_groups_of_some_size(
     cursor = index.Cursor(tmp_path / INDEX)
     for first, count in ((0, 3), (5, 1), (60, 10), (70, 20), (99, 5), (100, 1)):
         assert cursor.take(first, count) == rows[first : first + count]
+
+
+def test_index_of_very_many_shards_is_read(bench: Bench, tmp_path: Path) -> None:
+    text = "x" * 101 * 10**6  # pyarrow takes 100 MB unasked
+    parts = index.stored(bench.store, bench.finished.job, iter(bench.done))
+    index.merge(parts, tmp_path / INDEX, lambda _merged: text)
+    assert index.about(tmp_path / INDEX) == text
+    assert len(list(index.rows(tmp_path / INDEX))) == 100
+    found = index.found(FolderSource(tmp_path), "number", [3])
+    assert [row["number"] for row in found] == [3]
 
 
 def test_index_of_other_columns_is_refused(bench: Bench, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Use cases that need no worker."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,6 +93,22 @@ def test_what_submit_would_refuse_check_refuses_too(
                 use(text)
             assert [words for words in told if words not in str(caught.value)] == []
     assert not settings.home.exists()
+
+
+@pytest.mark.parametrize(("shard_samples", "taken"), [(2, True), (1, False)])
+def test_dataset_of_more_shards_than_a_manifest_lists_is_refused(
+    settings: Settings, shard_samples: int, taken: bool
+) -> None:
+    contexts, outputs = [{"class": "potion"}], {"shard_samples": shard_samples}
+    text = json.dumps({"contexts": contexts, "samples": 1_000_001, "outputs": outputs})
+    told = ""
+    with Service(replace(settings, store_url="s3://bucket/prefix")) as service:
+        try:
+            service.check(text)
+        except RequestError as error:
+            told = str(error)
+    right = "outputs.shard_samples = 1: 1,000,001 samples .* Say 2 or more"
+    assert (told == "") if taken else re.search(right, told)
 
 
 def test_negative_is_taken_with_any_other_guidance(settings: Settings) -> None:
