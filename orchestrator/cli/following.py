@@ -45,8 +45,12 @@ def follow(
     *,
     stages: Stages | None = None,
     lines: bool = False,
+    patient: bool = False,
 ) -> "JobStatus":
-    """Show a job's progress until it is over or `stop` is set; `lines`: as JSON lines."""
+    """Show a job's progress until it is over or `stop` is set; `lines`: as JSON lines.
+
+    Raises JobFailedError when a limit or a drift has paused it, unless it is `patient`.
+    """
     seen = stages or Stages()
     said: object = None
     trouble = ""
@@ -54,6 +58,12 @@ def follow(
 
         def show(status: "JobStatus") -> None:
             nonlocal said, trouble
+            now = document(status)
+            if lines and console.json and now != said:
+                console.event(now, "")
+                said = now
+            if _gave_up(status) and not patient:
+                raise _paused(status)
             before, trouble = trouble, _trouble(status)
             if trouble and trouble != before:
                 console.remark(f"{title(status.job)} {trouble}")
@@ -65,12 +75,22 @@ def follow(
                 rate=None if status.waits_for else status.rate,
                 eta=None if status.waits_for else status.eta,
             )
-            now = document(status)
-            if lines and console.json and now != said:
-                console.event(now, "")
-                said = now
 
         return service.wait(job, show, stop)
+
+
+def _gave_up(status: "JobStatus") -> bool:
+    """Whether the job paused itself, and no shard under way may end it yet."""
+    job = status.job
+    return job.state == "paused" and bool(job.error) and not job.shards_leased
+
+
+def _paused(status: "JobStatus") -> JobFailedError:
+    job = status.job
+    return JobFailedError(
+        f"{title(job)} is paused: {job.error}.",
+        remedy=f"Go on with it: spritemill resume {job.id}",
+    )
 
 
 def _trouble(status: "JobStatus") -> str:

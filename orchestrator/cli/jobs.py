@@ -106,7 +106,7 @@ def watch(context: typer.Context, job: JobName = "latest") -> None:
     """
     call = session(context)
     with call.service() as service:
-        _follow(call, service, job)
+        _follow(call, service, job, patient=True)
 
 
 def pause(context: typer.Context, job: JobName) -> None:
@@ -215,10 +215,10 @@ def logs(context: typer.Context, job: JobName = "latest") -> None:
             call.console.event(fields, _log_line(fields))
 
 
-def _follow(call: Session, service: "Service", name: str) -> None:
+def _follow(call: Session, service: "Service", name: str, *, patient: bool = False) -> None:
     with interruptible() as stop:
         job = service.status(name).job.id
-        status = follow(call.console, service, job, stop, lines=True)
+        status = follow(call.console, service, job, stop, lines=True, patient=patient)
     if not over(status):
         raise interrupted(call.console, f"{job_view.title(status.job)} goes on without a watcher.")
     if not call.console.json:

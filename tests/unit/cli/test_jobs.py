@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from core.ledger import jobs
+from core.ledger.states import JobState
+from core.settings import load
 from orchestrator.cli import main
+from orchestrator.service import Service
 
 REQUEST = {"name": "one", "contexts": [{"class": "potion", "samples": 4}]}
 
@@ -34,6 +38,19 @@ def test_job_that_never_ran_is_planned_again_when_it_is_resumed(
     job = submitted(capsys)
     said(capsys, "pause", job)
     assert said(capsys, "resume", job, "-q") == "planned\n"
+
+
+@pytest.mark.parametrize("how", ["--quiet", "--json"])
+def test_submit_waits_for_no_job_that_has_paused_itself(
+    capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    job = submitted(capsys)
+    with Service(load({})) as service:
+        assert jobs.move(service.ledger, job, JobState.PAUSED, error="deadline: it has passed")
+    assert main(["submit", "request.json", "--wait", how]) == 1
+    told = "".join(capsys.readouterr())
+    assert "is paused: deadline: it has passed." in told
+    assert f"spritemill resume {job}" in told
 
 
 def test_limit_of_a_job_is_not_the_number_of_live_workers(
