@@ -4,7 +4,9 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from core.dataset.manifest import Manifest
 from core.dataset.reader import pictures
 from core.dataset.source import Source, read_manifest
 from core.errors import ConflictError
@@ -27,7 +29,7 @@ def write_folders(
     """
     manifest = read_manifest(source)
     with disk_errors(str(out)):
-        _claim(out, manifest.dataset_digest)
+        _claim(out, manifest)
         with (out / TABLE).open("w", encoding="utf-8", newline="") as opened:
             table = csv.writer(opened)
             table.writerow(_COLUMNS)
@@ -52,11 +54,28 @@ def _short(folder: str, first: dict[str, str]) -> str:
     return name if first.setdefault(name, folder) == folder else folder
 
 
-def _claim(out: Path, digest: str) -> None:
+def refuse_another(out: Path, request_digest: str) -> None:
+    """Raises ConflictError when the sprites in `out` are known to be another request's."""
+    if _marked(out).get("request_digest", request_digest) != request_digest:
+        raise ConflictError(
+            f"out = {out}: the sprites of another request are there.", remedy="Name a new folder."
+        )
+
+
+def _claim(out: Path, manifest: Manifest) -> None:
     """Make `out` the place of this dataset's sprites, and of nothing else."""
-    marker = out / MARKER
-    text = json.dumps({"dataset_digest": digest}) + "\n"
+    digest = manifest.dataset_digest
     out.mkdir(parents=True, exist_ok=True)
-    if any(out.iterdir()) and not (marker.exists() and marker.read_text("utf-8") == text):
+    if any(out.iterdir()) and _marked(out).get("dataset_digest") != digest:
         raise ConflictError(f"out = {out}: the folder is not empty.", remedy="Name a new folder.")
-    marker.write_text(text, encoding="utf-8")
+    marked = {"dataset_digest": digest, "request_digest": manifest.request_digest}
+    (out / MARKER).write_text(json.dumps(marked) + "\n", encoding="utf-8")
+
+
+def _marked(out: Path) -> dict[str, Any]:
+    """What the marker in a folder says, if there is a sound one."""
+    try:
+        read = json.loads((out / MARKER).read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}

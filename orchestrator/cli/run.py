@@ -19,9 +19,11 @@ from orchestrator.cli.request import Classes, Texts, Workers
 from orchestrator.cli.session import Session, session
 
 if TYPE_CHECKING:
+    from core.request.plan import Plan
     from core.settings import Settings
     from orchestrator.mill import Mill
     from orchestrator.progress import JobStatus
+    from orchestrator.service import Service
 
 
 def run(
@@ -70,7 +72,7 @@ def make(
     if out is not None:
         _refuse_unless_free(out)
     stages = Stages()
-    with interruptible() as stop, _mill(settings, asked) as mill:
+    with interruptible() as stop, _mill(settings, asked, out) as mill:
         service = mill.service
         submitted = service.submit(asked, again=again)
         job = submitted.job
@@ -94,15 +96,18 @@ def make(
 
 
 @contextmanager
-def _mill(settings: "Settings", asked: str) -> "Iterator[Mill]":
+def _mill(settings: "Settings", asked: str, out: Path | None) -> "Iterator[Mill]":
     """A mill for as long as this lasts, without workers yet: a dataset that is there needs none.
 
-    The request is checked before anything is started or written.
+    The request, and whether its sprites may lie in `out`, is checked before anything is started
+    or written.
     """
     from orchestrator.service import Service
 
     with Service(settings) as service:
-        service.check(asked)
+        made = service.check(asked)
+        if out is not None:
+            _refuse_another(out, made, service)
     from core.logs import configure
     from orchestrator.mill import Mill
 
@@ -121,6 +126,14 @@ def _refuse_unless_free(out: Path) -> None:
     free_bytes(out)
     if out.is_dir() and any(out.iterdir()) and not (out / MARKER).exists():
         raise UsageError(f"out = {out}: other things are there.", remedy="Name a new folder.")
+
+
+def _refuse_another(out: Path, made: "Plan", service: "Service") -> None:
+    """Raises ConflictError when the sprites of another request lie there."""
+    from core.dataset.folders import refuse_another
+    from core.request.plan import digest
+
+    refuse_another(out, digest(made, service.model(made.request.model).weights))
 
 
 def _stopped(console: Console, status: "JobStatus") -> typer.Exit:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from core.dataset.folders import MARKER
 from core.ledger import jobs
 from core.ledger.states import JobState
 from core.settings import load
@@ -51,6 +52,17 @@ def test_submit_waits_for_no_job_that_has_paused_itself(
     told = "".join(capsys.readouterr())
     assert "is paused: deadline: it has passed." in told
     assert f"spritemill resume {job}" in told
+
+
+def test_run_refuses_the_folder_of_another_request_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    marker = {"dataset_digest": "d" * 64, "request_digest": "0" * 64}
+    (tmp_path / "out" / MARKER).write_text(json.dumps(marker))
+    assert main(["run", "--class", "potion", "-n", "1", "--out", "out"]) == 2
+    assert "out = out: the sprites of another request are there" in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()
 
 
 def test_limit_of_a_job_is_not_the_number_of_live_workers(

@@ -1,11 +1,12 @@
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from core.dataset.folders import TABLE, write_folders
+from core.dataset.folders import MARKER, TABLE, refuse_another, write_folders
 from core.dataset.reader import sprites
 from core.dataset.record import pixels_sha256
 from core.errors import ConflictError, CorruptError, NotFoundError
@@ -55,6 +56,19 @@ def test_each_context_gets_a_folder_of_png_files(dataset: Bench, tmp_path: Path)
     assert folders == {"potion": 40, "hero-0-6-potion": 30, "a-flaming-sword-not-blue": 30}
     assert (out / "potion" / "potion-000039.png").exists()
     assert seen[-1] == (100, 100)
+
+
+def test_folder_keeps_the_request_whose_sprites_are_there(dataset: Bench, tmp_path: Path) -> None:
+    out, manifest = tmp_path / "out", dataset.manifest()
+    refuse_another(out, "0" * 64)
+    write_folders(dataset.source, out)
+    refuse_another(out, manifest.request_digest)
+    with pytest.raises(ConflictError, match="another request"):
+        refuse_another(out, "0" * 64)
+    older = {"dataset_digest": manifest.dataset_digest}
+    (out / MARKER).write_text(json.dumps(older))
+    refuse_another(out, "0" * 64)
+    write_folders(dataset.source, out)
 
 
 def test_contexts_that_are_written_alike_get_folders_of_their_own(tmp_path: Path) -> None:
