@@ -36,6 +36,11 @@ class Datasets:
         refuse_unfinished(job)
         return place(job, self._service.settings)
 
+    def lasting(self, name: str) -> str:
+        """A name that means the same when there are more jobs: `latest` is then another."""
+        folder = name != "latest" or at(name, self._service.settings)
+        return name if folder else self._service.job(name).id
+
     def download(self, name: str, out: Path, on_progress: "OnProgress | None" = None) -> Path:
         """Copy a finished dataset to a folder, going on where a copy was interrupted.
 

@@ -55,7 +55,7 @@ def whole(request: Request, settings: "Settings", ledger: "AnyLedger") -> Reques
     store = storage.connect(settings)
     if isinstance(request.parent, Parent):
         return _checked(request, request.parent, store)
-    manifest, had = _dataset(store, _job(request.parent, ledger()))
+    manifest, had = _dataset(store, _job(request.parent, settings, ledger()))
     return _extended(request, had, manifest, ledger)
 
 
@@ -97,15 +97,18 @@ def _dataset(store: "Store", job: str) -> tuple[Manifest, Request]:
         raise _refused(job, "its dataset is not in this mill's store") from None
 
 
-def _job(name: str, ledger: "Ledger | None") -> str:
-    """The job that is named by its id, or by the digest of its dataset."""
+def _job(name: str, settings: "Settings", ledger: "Ledger | None") -> str:
+    """The job that is named by its id, by the digest of its dataset, or as the owner's latest."""
     from core.ledger import jobs
 
     if ledger is None:
         raise _refused(name, "there are no jobs yet")
+    owner = settings.owner if name == "latest" else None
     try:
         found: Job = (
-            jobs.of_dataset(ledger, name) if _DIGEST.fullmatch(name) else jobs.resolve(ledger, name)
+            jobs.of_dataset(ledger, name)
+            if _DIGEST.fullmatch(name)
+            else jobs.resolve(ledger, name, owner)
         )
     except NotFoundError as error:
         raise _refused(name, error.message.rstrip(".")) from None

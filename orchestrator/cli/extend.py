@@ -47,9 +47,10 @@ def extend(
     call = session(context)
     wanted = None if request is None else request_text(request)
     with call.service() as service, Progress(call.console, "copy", data) as progress:
-        asked = extension.text(service, dataset, wanted, samples, progress.update)
+        lasting = service.datasets.lasting(dataset)
+        asked = extension.text(service, lasting, wanted, samples, progress.update)
     if not submit:
-        make(call, asked, workers=workers)
+        make(call, asked, workers=workers, latest=lasting)
         return
     with call.service() as service:
         submitted = service.submit(asked)

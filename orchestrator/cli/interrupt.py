@@ -47,6 +47,9 @@ def interrupted(console: Console, message: str) -> typer.Exit:
     return typer.Exit(EXIT_INTERRUPTED)
 
 
-def same_command() -> str:
-    """The command line that was typed, to go on with; `--again` would begin anew."""
-    return join(["spritemill", *(word for word in sys.argv[1:] if word != "--again")])
+def same_command(latest: str = "latest") -> str:
+    """The command line that was typed, to go on with: `--again` would begin anew, and `latest` may
+    be another job by then.
+    """
+    typed = (latest if word == "latest" else word for word in sys.argv[1:])
+    return join(["spritemill", *(word for word in typed if word != "--again")])

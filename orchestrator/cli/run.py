@@ -61,8 +61,12 @@ def make(
     workers: int | None = None,
     out: Path | None = None,
     again: bool = False,
+    latest: str = "latest",
 ) -> None:
-    """Make the dataset of a request's text here and now, and tell of it."""
+    """Make the dataset of a request's text here and now, and tell of it.
+
+    `latest` is what that means in the command that was typed.
+    """
     settings = call.settings(workers=workers)
     if settings.embedded and not settings.workers:
         raise UsageError(
@@ -84,7 +88,7 @@ def make(
             mill.ensure_workers(settings.workers)
             status = follow(call.console, service, job.id, stop, stages=stages)
         if not over(status):
-            raise _stopped(call.console, status)
+            raise _stopped(call.console, status, latest)
         check_success(status)
         stages.enter("stopping")
     if out is not None:
@@ -136,13 +140,13 @@ def _refuse_another(out: Path, made: "Plan", service: "Service") -> None:
     refuse_another(out, digest(made, service.model(made.request.model).weights))
 
 
-def _stopped(console: Console, status: "JobStatus") -> typer.Exit:
+def _stopped(console: Console, status: "JobStatus", latest: str) -> typer.Exit:
     job = status.job
     return interrupted(
         console,
         f"Interrupted. {job_view.title(job)} has {job.samples_done:,} of "
         f"{units.count(job.total_samples, 'sprite')}, which are kept. Go on with:\n"
-        f"  {same_command()}",
+        f"  {same_command(latest)}",
     )
 
 

@@ -10,6 +10,7 @@ from core.ledger import jobs
 from core.ledger.states import JobState
 from core.settings import load
 from orchestrator.cli import main
+from orchestrator.cli.interrupt import same_command
 from orchestrator.service import Service
 
 REQUEST = {"name": "one", "contexts": [{"class": "potion", "samples": 4}]}
@@ -63,6 +64,14 @@ def test_run_refuses_the_folder_of_another_request_before_anything_starts(
     assert main(["run", "--class", "potion", "-n", "1", "--out", "out"]) == 2
     assert "out = out: the sprites of another request are there" in capsys.readouterr().err
     assert not (tmp_path / "home").exists()
+
+
+def test_command_to_go_on_with_names_the_job_that_was_the_latest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.argv", ["spritemill", "extend", "latest", "-n", "9", "--again"])
+    assert same_command("abc") == "spritemill extend abc -n 9"
+    assert same_command() == "spritemill extend latest -n 9"
 
 
 def test_limit_of_a_job_is_not_the_number_of_live_workers(

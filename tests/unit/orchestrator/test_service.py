@@ -148,6 +148,20 @@ def test_list_shows_the_owners_jobs_or_everyones(settings: Settings, tmp_path: P
             ann.list(states=["walking"])
 
 
+def test_latest_is_the_owners_own_and_stays_that_job_by_its_lasting_name(
+    settings: Settings,
+) -> None:
+    child = json.dumps({**json.loads(REQUEST), "parent": "latest"})
+    with Service(settings) as ann, Service(replace(settings, owner="ben")) as ben:
+        job = ann.submit(REQUEST).job.id
+        ben.submit(REQUEST)
+        assert ann.datasets.lasting("latest") == job
+        assert ann.datasets.lasting(job[:4]) == job[:4]
+        jobs.move(ben.ledger, ben.job("latest").id, JobState.CANCELLED)
+        with pytest.raises(RequestError, match="the job is planned"):
+            ann.check(child)
+
+
 def test_unfinished_job_has_no_dataset(settings: Settings, tmp_path: Path) -> None:
     with Service(settings) as service:
         job = service.submit(REQUEST).job.id
