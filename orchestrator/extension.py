@@ -42,6 +42,7 @@ def text(
     source = service.datasets.open(dataset)
     manifest, had = read_manifest(source), parse(request_of(source))
     asked = extension.more(had, samples) if samples else parse(wanted or "")
+    _refuse_another(asked, manifest, service)
     extended = _extended(asked, had, manifest, service.ledger_if_any)
     admission.checked(extended, manifest.model, service.settings)
     upload(source, service.store, on_progress)
@@ -63,6 +64,7 @@ def _extended(asked: Request, had: Request, manifest: Manifest, ledger: "AnyLedg
     wanted = extension.inherited(had, asked)
     if models.named(wanted.model, ledger).weights != manifest.weights:  # the name has newer ones
         wanted = wanted.model_copy(update={"model": manifest.weights})
+        models.named(wanted.model, ledger)
     if manifest.renderer_version != RENDERER_VERSION:
         raise _refused(
             manifest.job,
@@ -70,6 +72,16 @@ def _extended(asked: Request, had: Request, manifest: Manifest, ledger: "AnyLedg
         )
     plan(wanted.model_copy(update={"parent": None}), manifest.model, sys.maxsize)  # its own faults
     return extension.extended(had, _parent(had, manifest), wanted)
+
+
+def _refuse_another(asked: Request, manifest: Manifest, service: "Service") -> None:
+    """Raises RequestError when a request has a parent other than the dataset to extend."""
+    named = asked.parent.digest if isinstance(asked.parent, Parent) else asked.parent
+    if named in (None, manifest.dataset_digest, manifest.job):
+        return
+    if _job(named, service.settings, service.ledger_if_any()) != manifest.job:
+        problem = f"the dataset to extend is {manifest.job}"
+        raise RequestError([Fault("parent", named, problem, "Leave it out.")])
 
 
 def _checked(request: Request, parent: Parent, store: "Store") -> Request:

@@ -143,6 +143,36 @@ def test_refused_extension_copies_nothing(
     assert list(service.store.list("")) == []
 
 
+def test_dataset_whose_model_is_not_here_is_not_copied(
+    here: Bench, service: Service, tmp_path: Path
+) -> None:
+    here.forge(weights="ab" * 32)
+    elsewhere = tmp_path / "copy"
+    shutil.move(here.folder, elsewhere)
+    with pytest.raises(RequestError, match="model = abab"):
+        extension.text(service, str(elsewhere), None, 50)
+    assert list(service.store.list("")) == []
+
+
+def test_request_with_another_parent_than_the_dataset_is_refused(
+    here: Bench, service: Service
+) -> None:
+    digest = here.manifest().dataset_digest
+    wanted = {"samples": 50, "contexts": [{"class": "hero"}]}
+    with service:
+        other = service.submit(here.finished.request_text).job.id
+        for state in (JobState.RUNNING, JobState.FINALIZING):
+            assert jobs.move(service.ledger, other, state)
+        assert jobs.move(service.ledger, other, JobState.SUCCEEDED, dataset_digest="d" * 64)
+        for parent in (here.finished.job, digest):
+            asked = json.dumps({**wanted, "parent": parent})
+            assert extension.text(service, str(here.folder), asked, None)
+        for parent in (other, "latest", "d" * 64):
+            asked = json.dumps({**wanted, "parent": parent})
+            with pytest.raises(RequestError, match="the dataset to extend is"):
+                extension.text(service, str(here.folder), asked, None)
+
+
 def test_dataset_from_elsewhere_comes_into_the_store(
     here: Bench, service: Service, tmp_path: Path
 ) -> None:
