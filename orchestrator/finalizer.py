@@ -38,12 +38,12 @@ class Finalizer:
         self._tried: dict[str, int] = {}
 
     def step(self) -> float:
-        """Finish the job that was tried least often; the seconds until it is due again."""
-        waiting = jobs.list(self._ledger, states=[JobState.FINALIZING])
-        self._tried = {job.id: self._tried.get(job.id, 0) for job in waiting}
+        """Finish the oldest job of those tried least often; the seconds until it is due again."""
+        waiting = jobs.finalizing(self._ledger)
+        self._tried = {name: self._tried.get(name, 0) for name in waiting}
         if not waiting:
             return _IDLE_SECONDS
-        job = min(waiting, key=lambda each: self._tried[each.id])
+        job = jobs.get(self._ledger, min(waiting, key=self._tried.__getitem__))
         self._tried[job.id] += 1
         try:
             self._finish(job)

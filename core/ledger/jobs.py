@@ -230,6 +230,14 @@ def list(  # noqa: A001  # read as jobs.list
         return [_job(row) for row in connection.execute(query).mappings()]
 
 
+def finalizing(ledger: Ledger) -> builtins.list[str]:
+    """The ids of all jobs whose dataset is to be finished, the oldest first."""
+    query = select(_jobs.c.id).where(_jobs.c.state == JobState.FINALIZING)
+    with ledger.read() as connection:
+        ordered = query.order_by(_jobs.c.created_at, _jobs.c.id)
+        return [*connection.execute(ordered).scalars()]
+
+
 def runnable(ledger: Ledger) -> builtins.list[OpenJob]:
     """Jobs whose shards may be claimed, the most urgent first, then the oldest."""
     with ledger.read() as connection:

@@ -195,6 +195,17 @@ def test_runnable_is_most_urgent_first_then_oldest(rows: Rows) -> None:
     assert ids == [urgent.id, old.id, new.id]
 
 
+def test_all_jobs_to_finish_are_told_the_oldest_first(rows: Rows) -> None:
+    for number in range(51):
+        jobs.add(rows.ledger, rows.new(name=f"{number}"))
+    with rows.ledger.write() as connection:
+        connection.execute(update(schema.jobs).values(state=JobState.FINALIZING))
+    rows.job()
+    found = [jobs.get(rows.ledger, job) for job in jobs.finalizing(rows.ledger)]
+    assert len(found) == 51
+    assert found == sorted(found, key=lambda job: (job.created_at, job.id))
+
+
 def test_only_jobs_that_are_over_and_left_are_removed(rows: Rows) -> None:
     job = rows.job()
     claim = rows.held(job)

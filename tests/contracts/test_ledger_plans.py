@@ -96,6 +96,7 @@ HOT: dict[str, Asked] = {
     "queued by job": lambda ledger, _: shards.queued_by_job(ledger),
     "unhint": lambda ledger, _: shards.unhint(ledger, 60.0),
     "runnable": lambda ledger, _: jobs.runnable(ledger),
+    "finalizing": lambda ledger, _: jobs.finalizing(ledger),
     "expire": lambda ledger, _: shards.expire(ledger),
     "overdue": lambda ledger, _: limits.overdue(ledger),
     "bury": lambda ledger, _: workers.bury(ledger, ["w1"]),
