@@ -106,7 +106,8 @@ def _table(title: str, values: Mapping[str, tuple[Any, Any]]) -> list[str]:
     if not values:
         return []
     rows = [(name, _shown(one), _shown(two)) for name, (one, two) in values.items()]
-    return ["", *columns((title, "first", "second"), rows[:_SHOWN])]
+    more = [f"and {len(rows) - _SHOWN:,} fields more"] if len(rows) > _SHOWN else []
+    return ["", *columns((title, "first", "second"), rows[:_SHOWN]), *more]
 
 
 def _shown(value: Any) -> str:

@@ -29,6 +29,18 @@ def test_diff_draws_no_picture_where_no_sprite_changed(
     assert not Path("changed.png").exists()
 
 
+def test_diff_says_how_many_fields_it_does_not_show(
+    dataset: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = dataset.copy(tmp_path / "copy")
+    copy.forge(numerics={f"fact {number}": number for number in range(30)})
+    asked = ["diff", str(dataset.folder), str(copy.folder)]
+    assert main([*asked, "--json"]) == 0
+    hidden = len(json.loads(capsys.readouterr().out)["provenance"]) - 20
+    assert main(asked) == 0
+    assert f"and {hidden} fields more" in capsys.readouterr().out.splitlines()
+
+
 @pytest.mark.parametrize("command", ["verify", "preview", "report", "repair"])
 def test_folder_that_is_not_there_is_no_job_either(
     command: str, capsys: pytest.CaptureFixture[str]
