@@ -49,14 +49,18 @@ mill user download latest "$work/dataset"
 mill user verify "$work/dataset"
 mill user workers list
 
+# Empty, not unset: a settings file may name others.
+embedded() {
+  SPRITEMILL_HOME="$work/embedded" SPRITEMILL_DATABASE_URL='' SPRITEMILL_BROKER_URL='' \
+    SPRITEMILL_STORE_URL='' "$bin/spritemill" "$@"
+}
+
 echo "== the same request embedded: no Redis, PostgreSQL or S3"
-env -u SPRITEMILL_DATABASE_URL -u SPRITEMILL_BROKER_URL -u SPRITEMILL_STORE_URL \
-  "$bin/spritemill" run "$request"
+embedded run "$request"
 
 digest() { "$bin/python" -c 'import json, sys; print(json.load(sys.stdin)["dataset_digest"])'; }
 fleet=$(mill user status latest --json | digest)
-embedded=$(env -u SPRITEMILL_DATABASE_URL -u SPRITEMILL_BROKER_URL -u SPRITEMILL_STORE_URL \
-  "$bin/spritemill" run "$request" --json | digest)
+embedded=$(embedded run "$request" --json | digest)
 echo "fleet     $fleet"
 echo "embedded  $embedded"
 [ "$fleet" = "$embedded" ] && echo "equal: the dataset is a function of the request"
