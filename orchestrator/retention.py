@@ -111,7 +111,7 @@ def _orphans(service: "Service", name: str) -> list[ObjectInfo]:
     try:
         job = jobs.get(service.ledger, name)
     except NotFoundError:  # removed, or from elsewhere: it may be on its way yet
-        quiet = time.time() - service.settings.keep_cancelled_days * _DAY
+        quiet = time.time() - max(service.settings.keep_cancelled_days, 1.0) * _DAY
         named = None if _newest(there) > quiet else _named_by_manifest(service.store, name)
     else:
         named = _named(service, job)

@@ -191,6 +191,19 @@ def test_unknown_jobs_objects_go_only_when_they_were_long_left_alone(yard: Yard)
     assert yard.keys() == set()
 
 
+def test_dataset_that_is_being_copied_in_is_left_alone_whatever_the_settings(
+    tmp_path: Path,
+) -> None:
+    yard = Yard(tmp_path / "home", keep_cancelled_days=0.0)
+    old, new = orphans(UNKNOWN)
+    yard.put(old, age=2 * DAY)
+    yard.put(new, age=DAY / 2)
+    assert yard.found(remove=True) == []
+    yard.put(new, age=2 * DAY)
+    assert yard.found() == [("orphan", old), ("orphan", new)]
+    yard.service.close()
+
+
 def test_what_is_no_jobs_is_left_alone(yard: Yard) -> None:
     there = set(yard.put("datasets/mine/notes.txt", "models/x.safetensors", age=100 * DAY))
     assert yard.found(0.0, remove=True) == []
