@@ -42,10 +42,24 @@ def find(source: Source, found: dict[str, str], folder: Path) -> Truth:
         return Truth(footer.manifest, footer, index_whole=True, manifest_whole=False)
     named = {str(file.name): file.sha256 for file in sealed.files}
     if named.get(INDEX) != found.get(INDEX):
+        if footer is not None and _repacked(footer.manifest, sealed, found):
+            return Truth(footer.manifest, footer, index_whole=True, manifest_whole=False)
         return Truth(sealed, None, index_whole=False, manifest_whole=True)
     if footer is None or footer.manifest == without_files(sealed):
         return Truth(sealed, footer, index_whole=True, manifest_whole=True)
     return Truth(footer.manifest, footer, index_whole=True, manifest_whole=False)
+
+
+def _repacked(newer: Manifest, older: Manifest, found: dict[str, str]) -> bool:
+    """Whether an index is of the same sprites in other shards, which are there: a repair was
+    interrupted before it wrote the manifest.
+    """
+    other = [shard for shard in newer.shards if shard not in older.shards]
+    return (
+        newer.dataset_digest == older.dataset_digest
+        and bool(other)
+        and all(found.get(shard.name) == shard.sha256 for shard in other)
+    )
 
 
 def without_files(whole: Manifest) -> Manifest:

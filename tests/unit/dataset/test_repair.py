@@ -218,6 +218,19 @@ def test_other_zlib_gives_another_file_of_the_same_sprites(
     assert not done.lost
 
 
+def test_repair_that_was_killed_between_index_and_manifest_is_ended(
+    dataset: Bench, renderer: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = (dataset.folder / MANIFEST).read_bytes()
+    path_of(dataset, 1).unlink()
+    monkeypatch.setattr(png, "_LEVEL", 9)
+    repair(dataset.source, renderer)
+    ended = contents(dataset)
+    (dataset.folder / MANIFEST).write_bytes(older)
+    assert repair(dataset.source, renderer).mended == [MANIFEST]
+    assert contents(dataset) == ended
+
+
 def test_loss_of_manifest_and_index_together_is_told(dataset: Bench, renderer: Renderer) -> None:
     (dataset.folder / MANIFEST).unlink()
     flip(dataset.folder / INDEX, -1)
