@@ -21,8 +21,7 @@ def job(**values: Any) -> OpenJob:
     facts: dict[str, Any] = dict.fromkeys(OpenJob._fields)
     counted = {"shards_done": 10, "samples_done": 1000, "samples_unfilled": 0}
     shape = {"total_samples": 100_000, "shard_count": 1000, "shard_samples": 100}
-    counted["render_seconds"] = 600.0
-    told = {"id": "a", "numerics": "cpu", "shards_leased": 0}
+    told = {"id": "a", "numerics": "cpu", "shards_leased": 0, "render_seconds": 600.0}
     return OpenJob(**{**facts, **shape, **counted, **told, **values})
 
 
