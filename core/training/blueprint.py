@@ -14,7 +14,7 @@ from core.weights.spec import Betas, ModelSpec, SamplingDefaults
 _SIGMA_MIN, _SIGMA_MAX, _SIGMA_DATA = 0.01, 40.0, 0.5
 _CHROMA = 0.35
 """Of dungeon sprites, hues vary by 0.20 and 0.30 where brightness varies by 0.76."""
-_GUIDED, _UNGUIDED = 3.0, 1.0
+_GUIDED, _UNGUIDED = 2.5, 1.0
 _NOT_YET = "not yet"
 
 
