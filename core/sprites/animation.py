@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from io import BytesIO
+from itertools import count
 from typing import Literal
 
 import numpy as np
@@ -19,13 +20,13 @@ _LAST = 1600
 
 def arrange(sprites: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
     """Sprites [N, S, S, 4] side by side, on nothing, as one picture [H, W, 4]."""
-    count, size = sprites.shape[:2]
-    gap, across = max(1, size // 16), min(columns, count)
-    down = -(-count // across)
+    number, size = sprites.shape[:2]
+    gap, across = max(1, size // 16), min(columns, number)
+    down = -(-number // across)
     cell = size + gap
     sheet = np.zeros((down * cell - gap, across * cell - gap, 4), dtype=np.uint8)
-    for number, sprite in enumerate(sprites):
-        y, x = (place * cell for place in divmod(number, across))
+    for place, sprite in enumerate(sprites):
+        y, x = (line * cell for line in divmod(place, across))
         sheet[y : y + size, x : x + size] = sprite
     return sheet
 
@@ -36,7 +37,7 @@ def animate(frames: Sequence[NDArray[np.uint8]], kind: Kind, scale: int) -> byte
     WebP is lossless. In a GIF half-transparent pixels become opaque or clear, and a frame of more
     than 255 colours has the 255 that stand best for them.
     """
-    made = [_indexed(frame) if kind == "gif" else Image.fromarray(frame) for frame in frames]
+    made = _indexed(frames) if kind == "gif" else [Image.fromarray(frame) for frame in frames]
     large = [
         each.resize((each.width * scale, each.height * scale), Image.Resampling.NEAREST)
         for each in made
@@ -55,17 +56,27 @@ def animate(frames: Sequence[NDArray[np.uint8]], kind: Kind, scale: int) -> byte
     return written.getvalue()
 
 
-def _indexed(frame: NDArray[np.uint8]) -> Image.Image:
-    """The frame with a palette of its own, whose first colour is what is transparent."""
-    solid = frame.copy()
-    solid[..., 3] = np.where(frame[..., 3] > 127, 255, 0)
-    colours = palette.choose(solid, _MOST_COLOURS)
-    snapped = palette.snap(solid, colours)
+def _indexed(frames: Sequence[NDArray[np.uint8]]) -> list[Image.Image]:
+    """The frames, each with a palette of its own, whose first colour is what is transparent.
+
+    No pixel of any frame has that colour: opaque ones that had would be taken for background.
+    """
+    solid = [frame.copy() for frame in frames]
+    for frame in solid:
+        frame[..., 3] = np.where(frame[..., 3] > 127, 255, 0)
+    palettes = [palette.choose(frame, _MOST_COLOURS) for frame in solid]
+    used = {int(colour[1:], 16) for colours in palettes for colour in colours}
+    clear = next(colour for colour in count() if colour not in used)
+    return [_painted(*each, clear) for each in zip(solid, palettes, strict=True)]
+
+
+def _painted(frame: NDArray[np.uint8], colours: Sequence[str], clear: int) -> Image.Image:
+    snapped = palette.snap(frame, colours)
     table = np.array([list(bytes.fromhex(text[1:])) for text in sorted(colours)])
     places = np.searchsorted(_packed(table), _packed(snapped)) + 1
-    places[solid[..., 3] == 0] = 0
+    places[frame[..., 3] == 0] = 0
     image = Image.fromarray(places.astype(np.uint8))
-    image.putpalette([0, 0, 0, *table.reshape(-1).tolist()])
+    image.putpalette([*clear.to_bytes(3, "big"), *table.reshape(-1).tolist()])
     return image
 
 

@@ -27,8 +27,9 @@ def shown(file: bytes, scale: int) -> list[NDArray[np.uint8]]:
         for number in range(getattr(opened, "n_frames", 1)):
             opened.seek(number)
             large = np.array(opened.convert("RGBA"))
-            small = large[::scale, ::scale]
+            small = large[::scale, ::scale].copy()
             assert np.array_equal(small.repeat(scale, axis=0).repeat(scale, axis=1), large)
+            small[small[..., 3] == 0] = 0  # a GIF's clear pixels have some colour
             frames.append(small)
     return frames
 
@@ -38,6 +39,17 @@ def shown(file: bytes, scale: int) -> list[NDArray[np.uint8]]:
 def test_every_frame_has_its_true_colours(kind: Kind, scale: int) -> None:
     frames = [frame(seed) for seed in range(4)]
     for before, after in zip(frames, shown(animate(frames, kind, scale), scale), strict=True):
+        assert np.array_equal(before, after)
+
+
+def test_gif_keeps_black_at_the_edge_apart_from_what_is_clear() -> None:
+    """The first frame has no black, the second has it outside of everything else."""
+    first, second = (np.zeros((12, 12, 4), dtype=np.uint8) for _ in range(2))
+    first[4:8, 4:8] = second[4:8, 4:8] = (200, 40, 40, 255)
+    second[1, 10] = (0, 0, 0, 255)
+    for before, after in zip(
+        (first, second), shown(animate([first, second], "gif", 2), 2), strict=True
+    ):
         assert np.array_equal(before, after)
 
 
