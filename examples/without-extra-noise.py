@@ -24,7 +24,7 @@ from core.sprites.alpha import to_rgba
 from core.sprites.sheet import Row, draw
 
 CLASSES = ("potion", "book", "wand", "hero", "statue", "altar", "food", "weapon")
-GUIDANCE = 3.0
+GUIDANCE = 2.5
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
 def _row(model: Model, steps: int, seed: int, label: str, sampler: Sampler, *, fresh: bool) -> Row:
     spec = model.spec
     keys = [noise_key(seed, name, 0) for name in CLASSES]
-    own = SampleNoise(keys, (spec.channels, spec.size, spec.size))
+    own = SampleNoise.of(spec, keys)
     contexts = torch.eye(spec.context_length)[[spec.classes.index(name) for name in CLASSES]]
     sigmas = karras_sigmas(steps, spec.sigma_min, spec.sigma_max)
     noise: Callable[[int], Tensor] = own.step if fresh else lambda _: torch.zeros(())

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from core.weights.spec import ModelSpec
 
 _COLOURS = 3
 
@@ -23,6 +26,11 @@ class SampleNoise:
         self._keys = [int.from_bytes(key, "little") for key in keys]
         self._shape = shape
         self._chroma = chroma
+
+    @classmethod
+    def of(cls, spec: ModelSpec, keys: Sequence[bytes]) -> Self:
+        """The noise that a model is sampled with, for samples of its size."""
+        return cls(keys, (spec.channels, spec.size, spec.size), spec.chroma)
 
     def initial(self) -> Tensor:
         """What sampling starts from, [B, *shape] float32."""

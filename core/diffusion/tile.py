@@ -46,7 +46,7 @@ def render_tile(
         raise UsageError(f"keys: a tile holds 1 to {size} sprites, not {count}.")
     sampler, guidance = _resolved(sampling)
     padded = [*keys, *[keys[0]] * (size - count)]
-    noise = SampleNoise(padded, (spec.channels, spec.size, spec.size), spec.chroma)
+    noise = SampleNoise.of(spec, padded)
     negative = None if negatives is None else _padded(negatives, size, model.device)
     sigmas: Sequence[float] = levels(spec, sampling)
     denoise: Denoiser = Guided(model.denoiser, guidance, negative, sampling.interval)
