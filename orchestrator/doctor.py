@@ -1,14 +1,12 @@
 """The health of each part, with the remedy for what is ill."""
 
-import json
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core import processes
+from core import torch_probe
 from core.errors import SpritemillError, StoreError, UnreachableError
 from core.ledger import Ledger
 from core.settings import Settings
@@ -128,24 +126,5 @@ def _disk(settings: Settings) -> str:
 
 
 def _torch() -> str:
-    try:
-        asked = subprocess.run(
-            processes.python("workers.numerics"),
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=_TORCH_SECONDS,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise SpritemillError(
-            f"torch does not tell within {_TORCH_SECONDS:.0f} seconds what it runs on.",
-            remedy="Does the GPU's driver answer? Try nvidia-smi.",
-        ) from error
-    if asked.returncode:
-        last = asked.stderr.strip().rpartition("\n")[2]
-        raise SpritemillError(
-            f"no worker can run here: {last}",
-            remedy="Install the worker: pip install 'spritemill[worker]'.",
-        )
-    facts = json.loads(asked.stdout)["facts"]
+    facts = torch_probe.ask(_TORCH_SECONDS)["facts"]
     return ", ".join(f"{name} {value}" for name, value in facts.items())

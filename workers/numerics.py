@@ -5,12 +5,10 @@ The parent of a worker must not load torch, so it asks a process of its own.
 
 import hashlib
 import json
-import subprocess
 import sys
 from typing import Any
 
-from core import processes
-from core.errors import SpritemillError
+from core import torch_probe
 from core.settings import Settings
 from workers.memory import of_machine
 
@@ -26,26 +24,7 @@ def probe(settings: Settings) -> tuple[Facts, int]:
     """
     if settings.renderer == "fake":
         return {"renderer": "fake"}, of_machine()
-    try:
-        asked = subprocess.run(
-            processes.python("workers.numerics"),
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise SpritemillError(
-            f"torch does not tell within {_SECONDS:.0f} seconds what it runs on.",
-            remedy="Does the GPU's driver answer? Try nvidia-smi.",
-        ) from error
-    if asked.returncode:
-        last = asked.stderr.strip().rpartition("\n")[2]
-        raise SpritemillError(
-            f"torch cannot be used here: {last}",
-            remedy="Install the worker: pip install 'spritemill[worker]'.",
-        )
-    found = json.loads(asked.stdout)
+    found = torch_probe.ask(_SECONDS)
     return found["facts"], found["memory"]
 
 
