@@ -18,9 +18,12 @@ from core.evaluation.measures import (
     matched,
     traits,
 )
-from core.evaluation.memorisation import near_duplicates, thresholds
+from core.evaluation.memorisation import in_turn, near_duplicates, thresholds
 from core.evaluation.neighbours import Neighbours, prints
 from core.training.examples import NO_CLASS, Examples
+
+Gaps = tuple[NDArray[np.float32], NDArray[np.str_]]
+"""How far sprites [N] are from the nearest to learn from, and their classes [N]."""
 
 
 class Comparison:
@@ -40,12 +43,18 @@ class Comparison:
         size = training.images.shape[1]
         self._neighbours = Neighbours(prints(training.images, size), (), ())
         self._gaps = self._neighbours.nearest(held_out.images)[0]
+        gaps, rows = in_turn(training)
+        self._spaces = (
+            np.concatenate([self._gaps, gaps]),
+            np.concatenate([self._held_out.classes, self._training.classes[rows]]),
+        )
 
     def __call__(self, images: NDArray[np.uint8], classes: Sequence[str]) -> Evaluation:
         """Measure sprites [N, S, S, 4], at least one, each asked for as a class (or "")."""
         samples = look(self._encoder, images, np.array(classes, dtype=np.str_))
         distances, nearest = self._neighbours.nearest(images)
-        copies = _Copying(self._gaps, self._held_out.classes, samples, distances)
+        held = (self._gaps, self._held_out.classes)
+        copies = _Copying(held, self._spaces, samples, distances)
         asked = sorted(set(classes) - {""})
         return Evaluation(
             overall=self._measures(samples, asked or None, copies),
@@ -95,17 +104,19 @@ class _Copying:
 
     def __init__(
         self,
-        gaps: NDArray[np.float32],
-        held_out: NDArray[np.str_],
+        held: Gaps,
+        spaces: Gaps,
         samples: Group,
         distances: NDArray[np.float32],
     ) -> None:
+        """`held` is of held-out sprites, `spaces` also of those that were held out in turn."""
+        gaps, held_out = held
         self._held_out, self._classes, self._distances = held_out, samples.classes, distances
         self._alike = near_duplicates(samples.images)
         self._limits: dict[str, float] = {}
-        if len(gaps):
+        if len(spaces[0]):
             both = np.union1d(held_out, samples.classes)
-            self._limits = thresholds(gaps, held_out, both.tolist())
+            self._limits = thresholds(*spaces, both.tolist())
         self._near = distances < self._limit(samples.classes)
         self._real = gaps < self._limit(held_out)
 

@@ -41,7 +41,9 @@ def test_copies_of_training_sprites_are_told(comparison: Comparison) -> None:
 
 def test_held_out_sprites_are_as_near_as_the_quantile_says(comparison: Comparison) -> None:
     found = comparison(HELD_OUT, named(60)).overall.copies
-    assert found.memorised == found.held_out_memorised == pytest.approx(1 / 60)
+    assert found.memorised == found.held_out_memorised
+    assert found.memorised is not None
+    assert found.memorised <= 2 / 60  # of 140 that were held out, at once or in turn, it is 1 %
 
 
 def test_sprites_like_the_real_ones_are_nearer_than_others(comparison: Comparison) -> None:
@@ -84,14 +86,22 @@ def test_sprites_without_a_class_are_compared_with_all(comparison: Comparison) -
     assert found.overall.to_held_out.sprites == LEAST
 
 
-def test_without_held_out_sprites_nothing_is_called_memorised() -> None:
+def test_without_held_out_sprites_training_sprites_in_turn_tell_what_is_near() -> None:
     training = examples(TRAINING, halves(80), CLASSES)
     none = training.take(np.zeros(0, dtype=np.int64))
-    found = Comparison(bundled_encoder(), training, none, none)(TRAINING[:2], ["book"] * 2)
-    assert found.overall.copies.memorised is None
+    images = np.concatenate([TRAINING[:2], blocks(2, seed=3)])
+    found = Comparison(bundled_encoder(), training, none, none)(images, ["book"] * 4)
+    assert found.overall.copies.memorised == pytest.approx(0.5)
     assert found.overall.copies.held_out_memorised is None
     assert found.overall.unseen is None
     assert found.overall.agreement_ratio is None
+
+
+def test_where_no_real_sprite_is_left_over_nothing_is_called_memorised() -> None:
+    one = examples(TRAINING[:1], [0], CLASSES)
+    none = one.take(np.zeros(0, dtype=np.int64))
+    found = Comparison(bundled_encoder(), one, none, none)(TRAINING[:2], ["book"] * 2)
+    assert found.overall.copies.memorised is None
 
 
 def test_too_few_sprites_are_not_compared() -> None:

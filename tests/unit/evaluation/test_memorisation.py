@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from core.evaluation.memorisation import LEAST_HELD_OUT, near_duplicates, thresholds
-from tests.unit.evaluation.sprites import blocks
+from core.evaluation.memorisation import LEAST_HELD_OUT, in_turn, near_duplicates, thresholds
+from tests.unit.evaluation.sprites import blocks, examples
 
 
 def test_classes_with_few_held_out_sprites_share_a_threshold() -> None:
@@ -18,6 +20,32 @@ def test_without_any_class_of_few_the_threshold_of_all_is_taken() -> None:
     distances = np.arange(LEAST_HELD_OUT + 1, dtype=np.float32)
     found = thresholds(distances, np.full(len(distances), "wall"), ["book"])
     assert found == {"book": pytest.approx(1)}
+
+
+def test_sprites_in_turn_are_as_far_as_the_nearest_other() -> None:
+    images = blocks(30)
+    images[:5, :, :16] = images[0, :, :16]  # more than leave in one turn share a half
+    gaps, rows = in_turn(examples(images, [0] * 30, ("book",)))
+    assert sorted(rows.tolist()) == list(range(30))
+    assert set(rows[np.argsort(gaps)][:5].tolist()) == set(range(5))
+
+
+def test_sprites_in_turn_have_no_look_alike_that_stays() -> None:
+    images = blocks(30)
+    images[3] = images[4, :, ::-1]  # mirrored: no near-duplicate, so they need not go together
+    images[8] = images[9]
+    gaps, rows = in_turn(examples(images, [0] * 30, ("book",)))
+    assert {8, 9} <= set(rows.tolist())  # near-duplicates are held out together
+    assert gaps.min() > 30
+    assert set(range(30)) - {3, 4} <= set(rows.tolist())
+
+
+def test_composed_sprites_are_not_held_out_in_turn() -> None:
+    known = examples(blocks(12), [0] * 12, ("hero",))
+    composed = replace(known, composed=np.arange(12) < 5)
+    _, rows = in_turn(composed)
+    assert sorted(rows.tolist()) == list(range(5, 12))
+    assert len(in_turn(replace(known, composed=np.ones(12, dtype=bool)))[1]) == 0
 
 
 def test_sprites_that_differ_a_little_or_are_mirrored_are_near_duplicates() -> None:
