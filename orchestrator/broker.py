@@ -87,15 +87,18 @@ class PrivateBroker:
 
 
 def client(url: str) -> "redis.Redis":
-    """A client of the broker, which connects when it is first used."""
+    """A client of the broker, which connects when it is first used. Raises UsageError."""
     import redis
 
     address = url.replace("redis+socket://", "unix://", 1)
-    return redis.Redis.from_url(address, socket_timeout=10.0, socket_connect_timeout=5.0)
+    try:
+        return redis.Redis.from_url(address, socket_timeout=10.0, socket_connect_timeout=5.0)
+    except ValueError as error:
+        raise _misread(url, error) from error
 
 
 def check(url: str) -> None:
-    """Raises UnreachableError, with the remedy and without the password."""
+    """Raises UnreachableError or UsageError, with the remedy and without the password."""
     import redis
 
     try:
@@ -103,6 +106,15 @@ def check(url: str) -> None:
             opened.ping()
     except redis.RedisError as error:
         raise unreachable(url, error) from error
+    except TypeError as error:  # how the client refuses an option that it does not have
+        raise _misread(url, error) from error
+
+
+def _misread(url: str, error: Exception) -> UsageError:
+    return UsageError(
+        f"broker_url = {hide_password(url)}: {_reason(url, error)}.",
+        remedy="Mend what stands after its `?`, or leave it out.",
+    )
 
 
 def unreachable(url: str, error: Exception) -> UnreachableError:

@@ -22,13 +22,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import (
     ArgumentError,
+    DatabaseError,
     InterfaceError,
     InternalError,
     InvalidatePoolError,
     OperationalError,
 )
 
-from core.errors import ConflictError, UnreachableError, UsageError
+from core.errors import ConflictError, CorruptError, UnreachableError, UsageError
 from core.ledger.schema import HEAD
 from core.settings import hide_password
 
@@ -67,7 +68,7 @@ class Ledger:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Each statement sees what was committed before it. Raises UnreachableError when the
-        database fails.
+        database fails, CorruptError where a file of SQLite's is damaged.
         """
         with self._mapped(), self._reader.connect() as connection:
             yield connection
@@ -145,6 +146,13 @@ class Ledger:
                 f"database_url {self._name}: {_first_line(error.orig)}.",
                 remedy="Check that it is running, that it can be written and has space, and that"
                 " the user and password are right.",
+            ) from error
+        except DatabaseError as error:
+            if self.postgresql or type(error) is not DatabaseError:
+                raise
+            raise CorruptError(
+                f"database_url {self._name}: the ledger is damaged: {_first_line(error.orig)}.",
+                remedy="Put a backup in its place, as docs/operations.md tells.",
             ) from error
 
 

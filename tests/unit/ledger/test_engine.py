@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ConflictError, UnreachableError, UsageError
-from core.ledger import connect
+from core.errors import ConflictError, CorruptError, UnreachableError, UsageError
+from core.ledger import connect, jobs
 from core.ledger.schema import HEAD
 from core.ledger.upgrade import upgrade
 
@@ -41,6 +41,16 @@ def test_closed_port_is_unreachable_and_hides_the_password() -> None:
 def test_file_that_is_a_folder_is_unreachable(tmp_path: Path) -> None:
     with pytest.raises(UnreachableError, match="unable to open"):
         connect(f"sqlite:///{tmp_path}")
+
+
+@pytest.mark.parametrize("kept", [0, 4096])
+def test_damaged_file_is_called_that(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "ledger.db"
+    upgrade(f"sqlite:///{path}")
+    path.write_bytes(path.read_bytes()[:kept] + b"damaged " * 4096)
+    with pytest.raises(CorruptError, match="the ledger is damaged") as caught:
+        jobs.list(connect(f"sqlite:///{path}"))
+    assert "backup" in caught.value.remedy
 
 
 def test_ledger_refuses_to_cross_a_fork(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.errors import ConflictError, UnreachableError
+from core.errors import ConflictError, UnreachableError, UsageError
 from core.messages import RenderHint
 from core.settings import Settings
 from orchestrator import broker
@@ -113,6 +113,13 @@ def test_unreachable_broker_is_named_without_its_password(url: str, reason: str)
         broker.check(url)
     assert "hidden-word" not in str(caught.value)
     assert "broker_url" in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["socket_timeout=soon", "nonsense=1"])
+def test_option_that_the_client_does_not_take_is_named(option: str) -> None:
+    with pytest.raises(UsageError, match=option.partition("=")[0]) as caught:
+        broker.check(f"redis://:hidden-word@127.0.0.1:1/0?{option}")
+    assert "hidden-word" not in str(caught.value)
 
 
 def test_wrong_password_is_called_that(private: PrivateBroker) -> None:
