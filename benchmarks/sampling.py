@@ -14,6 +14,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -51,7 +52,7 @@ def main() -> None:
     torch.set_num_threads(options.threads or torch.get_num_threads())
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        model, network = _model(Path(folder) / "course.safetensors")
+        model, network, drawing = _model(Path(folder) / "course.safetensors")
         flops = _flops(network)
         rate = _matmul(options.rounds)
         print(f"machine   {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}")
@@ -61,7 +62,9 @@ def main() -> None:
             print(f"matmul    {gflops:.0f} GFLOP/s in {dtype}, 2048 x 2048")
         print(f"network   {flops / 1e6:.0f} MFLOP an evaluation of one sprite\n")
         _table("one evaluation", _forwards(network, options.compile), options.rounds)
-        _table("25 steps of DDIM, unguided", _loops(model, network), options.rounds)
+        for dtype, ours in drawing.items():
+            title = f"25 steps of DDIM, unguided, all in {str(dtype).removeprefix('torch.')}"
+            _table(title, _loops(ours, network, dtype), options.rounds)
         _table("one guided evaluation", _guided(model), options.rounds)
         _shares(model, options.rounds)
         _headline(model, network, flops, max(rate.values()), options.rounds)
@@ -90,14 +93,15 @@ def _forwards(network: ContextUnet, compiled: bool) -> Actions:
     return found
 
 
-def _loops(model: Model, network: ContextUnet) -> Actions:
+def _loops(model: Model, network: ContextUnet, dtype: torch.dtype) -> Actions:
+    plain = copy.deepcopy(network).to(dtype)
     found: Actions = {
-        "the course's loop": partial(_course, network, BETAS.times(25)),
+        "the course's loop": partial(_course, plain, BETAS.times(25)),
     }
     if importlib.util.find_spec("diffusers") is None:
         print("diffusers is not installed: its loop is left out\n")
     else:
-        found["diffusers' loop"] = partial(_diffusers, network, _scheduler())
+        found["diffusers' loop"] = partial(_diffusers, plain, _scheduler())
     found["ours"] = partial(_ours, model, Sampling(sampler="ddim", steps=25, guidance=1.0))
     return found
 
@@ -157,10 +161,10 @@ def _headline(model: Model, network: ContextUnet, flops: int, rate: float, round
 
 def _course(network: ContextUnet, times: list[int]) -> Tensor:
     """DDIM as the course writes it: a tensor of the time and the coefficients at each step."""
-    alpha_bar = torch.tensor(BETAS.alpha_bar)
-    x, context = torch.randn(BATCH, 3, 16, 16), torch.from_numpy(CONTEXTS)
+    alpha_bar = torch.tensor(BETAS.alpha_bar, dtype=network.dtype)
+    x, context = _start(network.dtype)
     for now, then in pairwise(times):
-        t = torch.tensor([now / BETAS.timesteps])[:, None, None, None]
+        t = torch.tensor([now / BETAS.timesteps], dtype=network.dtype)[:, None, None, None]
         noise = network(x, t, context)
         a, b = alpha_bar[now], alpha_bar[then]
         x = b.sqrt() / a.sqrt() * (x - (1 - a).sqrt() * noise) + (1 - b).sqrt() * noise
@@ -193,11 +197,16 @@ def _scheduler() -> object:
 def _diffusers(network: ContextUnet, scheduler: object) -> Tensor:
     """The loop of diffusers' DDIM pipeline, around the same network."""
     scheduler.set_timesteps(25)
-    x, context = torch.randn(BATCH, 3, 16, 16), torch.from_numpy(CONTEXTS)
+    x, context = _start(network.dtype)
     for t in scheduler.timesteps:
-        noise = network(x, (t + 1)[None] / BETAS.timesteps, context)
+        noise = network(x, ((t + 1)[None] / BETAS.timesteps).to(network.dtype), context)
         x = scheduler.step(noise, t, x).prev_sample
     return x
+
+
+def _start(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Noise, and the contexts."""
+    return torch.randn(BATCH, 3, 16, 16, dtype=dtype), torch.from_numpy(CONTEXTS).to(dtype)
 
 
 def _ours(model: Model, sampling: Sampling) -> object:
@@ -225,8 +234,10 @@ def _table(title: str, actions: Actions, rounds: int) -> None:
     print()
 
 
-def _model(path: Path) -> tuple[Model, ContextUnet]:
-    """The course's network as a file that is loaded as any other, and as the course has it."""
+def _model(path: Path) -> tuple[Model, ContextUnet, dict[torch.dtype, Model]]:
+    """The course's network as a file that is loaded as any other; as the course has it; and, by
+    dtype, as it is loaded where that is the fastest.
+    """
     spec = ModelSpec(
         name="course", title="Course", size=16, channels=3, classes=tuple("abcde"), words=(),
         sigma_min=BETAS.sigma[1], sigma_max=BETAS.sigma[-1], sigma_data=1.0,
@@ -238,7 +249,11 @@ def _model(path: Path) -> tuple[Model, ContextUnet]:
     denoiser = build(spec)
     assert isinstance(denoiser, NoisePrediction)
     save_model(path, spec, denoiser)
-    return load_model(path), denoiser.unet.eval().requires_grad_(False)
+    model, network = load_model(path), denoiser.unet.eval().requires_grad_(False)
+    single = copy.deepcopy(denoiser)
+    single.draw_only(CPU, torch.float32)
+    drawing = {torch.float32: replace(model, denoiser=single), compute_dtype(CPU): model}
+    return model, network, drawing
 
 
 def _drawing(network: ContextUnet, dtype: torch.dtype) -> ContextUnet:
