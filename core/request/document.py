@@ -112,6 +112,8 @@ def _yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}" if mark else "request"
+        if "nesting depth" in str(error.problem):  # the parser's own limit, since PyYAML 6.0.4
+            raise _refused(where, "it is nested too deeply") from None
         raise _refused(where, f"not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise _refused("request", f"not YAML: {error}") from None
