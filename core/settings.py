@@ -51,7 +51,7 @@ class Settings:
     s3_region: str = _setting("us-east-1", "Region that signs S3 requests.")
     owner: str = _setting("", "Who submits; empty: the name of the user.")
     workers: int = _setting(1, "Worker processes that an embedded mill starts.")
-    slots: int = _setting(2, "Child processes of a worker: one renders while another uploads.")
+    slots: int = _setting(2, "Child processes of a worker: while one uploads, another renders.")
     lease_seconds: float = _setting(90.0, "A shard whose worker is silent so long is taken back.")
     renew_seconds: float = _setting(15.0, "How often a rendering worker renews its lease.")
     load_seconds: float = _setting(600.0, "Lease allowed for loading or compiling a model.")

@@ -43,7 +43,7 @@ class Quality(_Part):
     ] = None
     novelty: Annotated[
         Distance | None,
-        Field(description="Least distance to the nearest sprite that the model was trained on."),
+        Field(description="Least distance to the nearest sprite the bundled model was trained on."),
     ] = None
     apart: Annotated[
         Distance | None,

@@ -47,10 +47,13 @@ def train(
     classes: Annotated[
         str, typer.Option(metavar="A,B,...", help="Names for the numbered classes of arrays.")
     ] = "",
-    times: Annotated[
-        int, typer.Option(min=2, max=1000, help="T of the context-unet: 500 or 1000.")
-    ] = 500,
-    minutes: Annotated[float, typer.Option(min=0, help="Time to train; 60 if unsaid.")] = 0.0,
+    times: Annotated[int, typer.Option(min=2, max=1000, help="T of the context-unet.")] = 500,
+    minutes: Annotated[
+        float,
+        typer.Option(
+            min=0, show_default=False, help="Time to train; 60 if --images is not said either."
+        ),
+    ] = 0.0,
     images: Annotated[int, typer.Option(min=0, help="Sprites to show it, at most.")] = 0,
     batch: Annotated[int, typer.Option(min=0, help="Sprites in a step; 0 is chosen.")] = 0,
     rate: Annotated[float, typer.Option(min=0, help="Learning rate; 0 is chosen.")] = 0.0,
