@@ -66,7 +66,8 @@ def _name(device: torch.device) -> str:
     # Maths libraries choose kernels by the vendor too.
     vendor = str(_cpu().get("cpu_name", "")).split(" ")[0] or "unknown"
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"{platform.machine()} {vendor} {capability}"
+    matrices = " AMX" if _cpu().get("amx_bf16") else ""  # their sums come in another order
+    return f"{platform.machine()} {vendor} {capability}{matrices}"
 
 
 def _cpu() -> dict[str, Any]:

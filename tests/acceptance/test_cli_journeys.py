@@ -160,7 +160,8 @@ def test_second_mill_on_a_folder_is_refused_by_name(spritemill: Program) -> None
 
 def test_job_is_paused_resumed_and_cancelled(spritemill: Program) -> None:
     assert spritemill("up", "--detach", **SLOW).code == 0
-    job = spritemill("submit", spritemill.request(LARGE), "--json").json["id"]
+    endless = spritemill.request(LARGE.replace("4000", "40000"))
+    job = spritemill("submit", endless, "--json").json["id"]
     under_way(spritemill)
     assert spritemill("pause", job).code == 0
     until(lambda: spritemill("status", job, "--json").json["leased"] == 0, "shards handed back")

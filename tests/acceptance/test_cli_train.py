@@ -76,7 +76,10 @@ def test_a_dataset_is_trained_on_as_it_is(spritemill: Program, data: Path) -> No
     assert (begin["sprites"] + begin["held_out"], begin["classes"]) == (8, 1)
 
 
-def test_interrupted_it_says_how_to_go_on(spritemill: Program, data: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_says_how_to_go_on(
+    spritemill: Program, data: Path, stop: signal.Signals
+) -> None:
     process = spritemill.start(
         "train", data, "--out", "run", *LIGHT, "--json", "--images", str(EVER), **ALONE
     )
@@ -84,7 +87,7 @@ def test_interrupted_it_says_how_to_go_on(spritemill: Program, data: Path) -> No
     for line in process.stdout:
         if json.loads(line)["event"] == "step":
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     out, _ = process.communicate(timeout=60)
     done = json.loads(out.splitlines()[-1])
     assert (process.returncode, done["event"], done["finished"]) == (130, "done", False)
@@ -137,7 +140,7 @@ def test_killed_at_any_moment_and_resumed_it_ends_in_the_same_bytes(
 ) -> None:
     out, begun, draw = tmp_path / "run", [-1], random.Random(0)
     for _ in range(2):
-        process = start(options(data, out, images=12, resume=begun != [-1]))
+        process = start(options(data, out, images=40, resume=begun != [-1]))
         assert process.stdout
         events = (json.loads(line) for line in process.stdout)
         begun.append(next(events)["step"])
@@ -149,8 +152,8 @@ def test_killed_at_any_moment_and_resumed_it_ends_in_the_same_bytes(
         process.communicate()
         assert process.returncode == -signal.SIGKILL
     assert begun == sorted(set(begun))
-    resumed = start(options(data, out, images=12, resume=True))
-    whole = start(options(data, tmp_path / "whole", images=12))
+    resumed = start(options(data, out, images=40, resume=True))
+    whole = start(options(data, tmp_path / "whole", images=40))
     for process in (resumed, whole):
         told, _ = process.communicate()
         assert process.returncode == 0

@@ -11,7 +11,12 @@ from core.storage import connect
 from tests.acceptance.conftest import Program
 from tests.conftest import Bucket
 
-SMALL = "name: small\nsamples: 40\ncontexts:\n  - class: potion\n  - {class: weapon, text: sword}\n"
+SMALL = (
+    "name: small\nsamples: 40\ncontexts:\n  - class: potion\n  - {class: weapon, text: sword}\n"
+    "sampling: {steps: 1}\n"
+)
+OTHERWISE = {"SPRITEMILL_RENDERER": "diffusion"}
+"""As on a machine of another numerics class than that of the fake renderer's sprites."""
 
 
 @pytest.fixture
@@ -76,10 +81,19 @@ def test_sprites_that_another_machine_made_are_not_overwritten(
     shutil.copytree(dataset, copy)
     shards(copy)[1].unlink()
     left = contents(copy)
-    said = spritemill("repair", copy, SPRITEMILL_RENDERER="none")
-    assert said.code != 0
-    assert "Traceback" not in said.err
+    said = spritemill("repair", copy, **OTHERWISE)
+    assert said.code == 1, said
+    assert "device" in said.out + said.err
     assert contents(copy) == left
+
+
+def test_sprites_of_another_machine_are_told_from_damaged_ones(
+    spritemill: Program, dataset: Path
+) -> None:
+    said = spritemill("verify", dataset, "--regenerate", "2", "--json", **OTHERWISE)
+    assert said.code == 0, said
+    assert said.json["regenerated"]["equal"] == 0
+    assert spritemill("regenerate", "7", **OTHERWISE).code == 1
 
 
 def test_one_sprite_is_shown_and_rendered_again(spritemill: Program, dataset: Path) -> None:

@@ -27,7 +27,7 @@ def proxy(redis_url: str) -> Iterator[Proxy]:
 @pytest.fixture
 def client(proxy: Proxy, redis_url: str) -> Iterator[Redis]:
     once = Retry(NoBackoff(), 0)
-    with Redis.from_url(proxy.address(redis_url), socket_timeout=0.5, retry=once) as made:
+    with Redis.from_url(proxy.address(redis_url), socket_timeout=2.0, retry=once) as made:
         made.ping()
         yield made
 

@@ -116,8 +116,13 @@ def test_last_shard_finishes_the_job_whatever_was_refused(rows: Rows) -> None:
     assert job.state == JobState.FINALIZING
 
 
-def test_jobs_of_the_first_version_have_refused_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_jobs_of_the_first_version_have_refused_nothing(
+    tmp_path: Path, database: str, request: pytest.FixtureRequest
+) -> None:
     url = f"sqlite:///{tmp_path / 'old.db'}"
+    if database == "postgresql":
+        url = request.getfixturevalue("fresh_database")
     ledger = connect(url, check_schema=False)
     config = Config()
     config.set_main_option("script_location", str(Path(core.ledger.__file__).parent / "migrations"))

@@ -243,6 +243,7 @@ def test_statements_for_a_shard_do_not_grow_with_the_open_jobs(depot: Depot, cou
     depot.worker("w1", slots=2)
     for number in range(count):
         depot.job(1000, owner=f"owner {number % 7}")
+    workers.beat(depot.ledger, "w1", WorkerState.READY)  # so many jobs take their time
     depot.dispatcher.step()
     run = []
     for _ in range(20):

@@ -41,7 +41,7 @@ def made(service: Service) -> dict[str, int]:
 
 
 def test_workers_of_different_speeds_end_together(tmp_path: Path) -> None:
-    shards, fast, slow = 12, SHARD / 0.4, SHARD / 1.2
+    shards, fast, slow = 12, SHARD / 1.0, SHARD / 3.0
     with Mill(settings(tmp_path), workers=0) as mill, ExitStack() as stack:
         stack.enter_context(worker(mill.settings, "fast", fake_rate=fast))
         stack.enter_context(worker(mill.settings, "slow", fake_rate=slow))
@@ -54,7 +54,7 @@ def test_workers_of_different_speeds_end_together(tmp_path: Path) -> None:
 
 
 def test_workers_that_drain_or_are_preempted_lose_and_repeat_nothing(tmp_path: Path) -> None:
-    shards, rate = 12, SHARD / 0.3
+    shards, rate = 24, SHARD / 0.3
     with Mill(settings(tmp_path, fake_rate=rate), workers=0) as mill, ExitStack() as stack:
         service = mill.service
         stack.enter_context(worker(mill.settings, "drained"))
@@ -78,7 +78,7 @@ def test_workers_that_drain_or_are_preempted_lose_and_repeat_nothing(tmp_path: P
 
 
 def test_priority_that_is_raised_bites_with_the_next_shard_that_is_sent(tmp_path: Path) -> None:
-    at = settings(tmp_path, fake_rate=SHARD / 0.3, slots=1)
+    at = settings(tmp_path, fake_rate=SHARD / 1.0, slots=1)
     with Mill(at, workers=1) as mill:
         service = mill.service
         long = service.submit(request(50)).job.id

@@ -41,7 +41,7 @@ def fleet(tmp_path: Path, fresh_database: str, fresh_redis: str, s3: Bucket) -> 
         broker_prefix=f"{tmp_path.name}:",
         store_url=s3.settings.store_url,
         s3_endpoint=s3.settings.s3_endpoint,
-        fake_rate=100.0,
+        fake_rate=40.0,
         lease_seconds=LEASE,
         renew_seconds=LEASE / 4,
         workers=0,

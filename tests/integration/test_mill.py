@@ -53,7 +53,7 @@ def test_same_request_is_made_once_unless_asked_again(tmp_path: Path) -> None:
 
 
 def test_paused_job_goes_on_when_it_is_resumed(tmp_path: Path) -> None:
-    with Mill(settings(tmp_path, fake_rate=100.0, renew_seconds=0.5), workers=1) as mill:
+    with Mill(settings(tmp_path, fake_rate=40.0, renew_seconds=0.5), workers=1) as mill:
         job = mill.service.submit(request(8)).job.id
         until(lambda: mill.service.status(job).job.shards_done, "a shard is done")
         assert mill.service.pause(job).state == JobState.PAUSED

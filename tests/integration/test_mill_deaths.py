@@ -29,8 +29,8 @@ def digest(tmp_path_factory: pytest.TempPathFactory) -> str | None:
 
 
 def slow(home: Path, **changed: float) -> Settings:
-    """A shard takes a third of a second here, and no lease runs out while a test runs."""
-    return settings(home, fake_rate=100.0, lease_seconds=LEASE, **changed)
+    """A shard takes 0.8 s here, and no lease runs out while a test runs."""
+    return settings(home, fake_rate=40.0, lease_seconds=LEASE, **changed)
 
 
 def some_done(service: Service, job: str) -> bool:

@@ -66,8 +66,8 @@ def test_worker_that_slept_past_its_lease_commits_nothing(floor: Floor) -> None:
 
 
 def test_lease_is_kept_while_steps_complete(floor: Floor) -> None:
-    job = floor.job(samples=128, shard_samples=128)
-    hand = floor.worker(fake_rate=SLOW, lease_seconds=1.0)
+    job = floor.job(samples=256, shard_samples=256)
+    hand = floor.worker(fake_rate=SLOW, lease_seconds=3.0)
     floor.send(job)
     rendering(hand)
 

@@ -100,7 +100,7 @@ def test_failing_samples_are_named_and_a_retry_fills_them_to_the_undisturbed_dig
 
 def test_sample_that_kills_its_worker_is_found_and_left_out(floor: Floor) -> None:
     made, job = submit(floor, samples=32)
-    floor.faulty_worker(faults(made, {5: "kill"}), lease_seconds=1.0)
+    floor.faulty_worker(faults(made, {5: "kill"}), lease_seconds=3.0)
     done, manifest = finish(floor, job)
     assert [sample.number for sample in manifest.quarantined] == [5]
     assert "while this sample was rendered alone" in manifest.quarantined[0].reason

@@ -90,7 +90,7 @@ def test_holder_hears_between_tiles_that_its_shard_is_anothers(holder: Holder) -
 def test_lease_is_renewed_in_time_however_often_it_listens(holder: Holder) -> None:
     began = time.monotonic()
     with holder.lease(holder.claim(), lease_seconds=60.0, renew_seconds=0.5) as lease:
-        until(lambda: not ending(holder, lease) and holder.written == 3, "renewed three times")
+        until(lambda: not ending(holder, lease) and holder.written >= 3, "renewed three times")
     assert holder.read > 2 * holder.written
     assert time.monotonic() - began >= 1.5
     assert shards.progress(holder.ledger, holder.job).samples > 1

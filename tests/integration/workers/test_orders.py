@@ -63,7 +63,7 @@ def test_frozen_child_does_not_hold_up_the_stop_nor_cost_its_shard(floor: Floor)
 def test_idle_worker_ends_at_once(floor: Floor) -> None:
     hand = floor.worker()
     hand.process.send_signal(signal.SIGTERM)
-    assert hand.process.wait(10) == 0
+    assert hand.process.wait(30) == 0
     assert not workers.live(floor.ledger, 60.0)
 
 
@@ -98,7 +98,7 @@ def test_cancelled_job_ends_within_a_tile(floor: Floor) -> None:
     slow = {"fake_rate": TILE / 1.0, "lease_seconds": 120.0, "renew_seconds": 60.0}
     job, hand = rendering(floor, samples=1000 * TILE, **slow)
     assert jobs.move(floor.ledger, job, JobState.CANCELLED)
-    until(lambda: hand.events("shard.released"), "given up between tiles", 5.0)
+    until(lambda: hand.events("shard.released"), "given up between tiles")
     assert [event["reason"] for event in hand.events("shard.released")] == ["cancelled"]
     assert jobs.get(floor.ledger, job).samples_done == 0
 
@@ -124,7 +124,7 @@ def test_limit_that_passes_while_a_shard_is_rendered_bites_within_a_tile(
     job, hand = rendering(floor, samples=1000 * TILE, **slow)
     with floor.ledger.write() as connection:
         connection.execute(update(schema.jobs).values({limit: 0.5}))
-    until(lambda: hand.events("shard.released"), "given up between tiles", 5.0)
+    until(lambda: hand.events("shard.released"), "given up between tiles")
     assert [event["reason"] for event in hand.events("shard.released")] == ["paused"]
     paused = jobs.get(floor.ledger, job)
     assert paused.state is JobState.PAUSED

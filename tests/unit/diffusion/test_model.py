@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core import weights
-from core.diffusion.device import compute_dtype, facts
+from core.diffusion.device import compute_dtype, facts, numerics
 from core.diffusion.model import build, load_model, save_model
 from core.diffusion.noise_prediction import NoisePrediction
 from core.errors import ModelError
@@ -30,11 +30,10 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert model.sha256 == weights.sha256(path)
     rounded = build(spec)
     rounded.load_state_dict({k: v.half().float() for k, v in denoiser.state_dict().items()})
+    rounded.draw_only(model.device, compute_dtype(model.device))
     x, sigma, context = torch.randn(2, 4, 16, 16), torch.tensor([0.1, 9.0]), torch.eye(4)[:2]
     with torch.no_grad():
-        torch.testing.assert_close(
-            model.denoiser(x, sigma, context), rounded(x, sigma, context), atol=1e-5, rtol=1e-5
-        )
+        assert torch.equal(model.denoiser(x, sigma, context), rounded(x, sigma, context))
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -43,20 +42,27 @@ def test_a_noise_predicting_model_is_loaded_as_it_was_saved(
     tmp_path: Path, channels: int, words: tuple[str, ...]
 ) -> None:
     spec = course_spec(channels=channels, words=words, classes=CLASSES if words else ())
-    denoiser = awake(build(spec)).eval()
+    torch.manual_seed(1)
+    denoiser, rounded = awake(build(spec)).eval(), build(spec)
     assert isinstance(denoiser, NoisePrediction)
     learnt(denoiser.unet)
     path = tmp_path / "model.safetensors"
     save_model(path, spec, denoiser)
     model = load_model(path)
     assert model.spec == spec
+    rounded.load_state_dict(
+        {
+            name: value.half().float() if value.is_floating_point() else value
+            for name, value in denoiser.state_dict().items()
+        }
+    )
+    rounded.draw_only(model.device, compute_dtype(model.device))
     x, sigma = torch.randn(2, channels, 16, 16), torch.tensor([0.1, 0.4])
     context = torch.eye(spec.context_length)[:2] if words else torch.zeros(2, 0)
     with torch.no_grad():
-        expected = denoiser(x, sigma, context)
-        torch.testing.assert_close(
-            model.denoiser(x, sigma, context), expected, atol=5e-3, rtol=5e-3
-        )
+        drawn, whole = model.denoiser(x, sigma, context), denoiser(x, sigma, context)
+        assert torch.equal(drawn, rounded(x, sigma, context))
+        torch.testing.assert_close(drawn, whole, atol=0.05, rtol=0.05)
 
 
 def test_unconditional_unet_has_no_context_layer(tmp_path: Path) -> None:
@@ -157,6 +163,8 @@ def test_a_truncated_file_is_refused(small_file: Path, tmp_path: Path) -> None:
         {"channels": 4, "context": 4, "widths": [16, 32, 32], "depth": 9},
         {"channels": 3, "context": 4, "widths": [16, 32, 32]},
         {"channels": 4, "context": 5, "widths": [16, 32, 32]},
+        {"channels": 4, "context": 4, "widths": [16, 32, 40]},
+        {"channels": 4, "context": 4, "widths": [0, 32, 32]},
     ],
 )
 def test_a_network_of_another_version_is_refused(unet: dict[str, object]) -> None:
@@ -185,6 +193,15 @@ def test_facts_name_everything_that_decides_the_bytes() -> None:
     assert set(found) == {"device", "dtype", "torch", "tile", "renderer"}
     assert json.loads(json.dumps(found)) == found
     assert found == facts()
+
+
+def test_cpus_with_other_arithmetic_are_of_other_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = set()
+    for able in (False, True):
+        cpu = {"cpu_name": "Intel", "avx512_bf16": True, "amx_bf16": able}
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda cpu=cpu: cpu)
+        names.add(numerics(torch.device("cpu"), torch.bfloat16, 32)["device"])
+    assert len(names) == 2
 
 
 def test_cpu_without_bfloat16_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,16 @@ import json
 import re
 from base64 import b64decode
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from core.dataset import png
 from core.evaluation.comparison import Comparison
 from core.evaluation.encoder import bundled_encoder
 from core.evaluation.gallery import SHOWN, Row, gallery
+from core.evaluation.neighbours import Neighbours, prints
 from core.evaluation.page import page
 from core.evaluation.report import FORMAT, Beside, Report, Subject, Trial
 from tests.unit.evaluation.sprites import blocks, examples
@@ -53,7 +55,8 @@ def test_page_shows_the_sprites_themselves(evaluated: tuple[Report, list[Row]]) 
     first = b64decode(re.findall(r"base64,([^\"]+)", book)[0])
     head = int.from_bytes(first[16:20], "big"), int.from_bytes(first[20:24], "big")
     assert head == (SHOWN * 32 + (SHOWN - 1) * 2, 32)
-    assert png.encode(SAMPLES[0])[:8] == first[:8]
+    shown = np.asarray(Image.open(BytesIO(first)).convert("RGBA"))
+    assert np.array_equal(shown[:, :32], SAMPLES[0])
 
 
 def test_page_has_a_line_for_each_class_and_trial(evaluated: tuple[Report, list[Row]]) -> None:
@@ -80,4 +83,6 @@ def test_gallery_pairs_the_nearest_sample_with_its_neighbour(
     assert list(overall.distances) == sorted(overall.distances)
     assert len(overall.closest) == len(overall.neighbours) == SHOWN
     training = blocks(40, seed=2)
-    assert any(np.array_equal(overall.neighbours[0], image) for image in training)
+    closest = np.array(overall.closest, dtype=np.uint8)
+    nearest = Neighbours(prints(training, 32), (), ()).nearest(closest)[1]
+    assert np.array_equal(np.array(overall.neighbours), training[nearest])

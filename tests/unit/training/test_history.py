@@ -1,9 +1,14 @@
 """A run's losses, as a file and as a picture."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
+from numpy.typing import NDArray
 
+from core.sprites import sheet
 from core.training import noising, plot
 from core.training.blueprint import draft
 from core.training.examples import Examples
@@ -52,7 +57,28 @@ def test_the_plot_shows_both_losses() -> None:
     assert (one != empty).any()
 
 
-def test_noise_grows_until_nothing_else_is_left(examples: Examples) -> None:
+def test_noise_grows_until_nothing_else_is_left(
+    examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[str, list[NDArray[np.uint8]]]] = []
+
+    def caught(title: str, note: str, rows: Sequence[Any]) -> Any:
+        drawn.extend(rows)
+        return sheet.draw(title, note, rows)
+
+    monkeypatch.setattr(noising, "draw_sheet", caught)
+    noising.draw(draft(Options("data", "out", "noise"), examples, 4), examples, [0.1, 1.0, 40.0])
+    assert drawn
+    for _, stages in drawn:
+        clean = stages[0].astype(float)
+        far = [np.abs(stage - clean).mean() for stage in stages]
+        assert far[0] == 0
+        assert far == sorted(far)
+    lost = [np.abs(stages[-1].astype(float) - stages[0]).mean() for _, stages in drawn]
+    assert min(lost) > 40  # of 255: nothing of the sprite is left
+
+
+def test_noising_is_drawn_for_grey_models_too(examples: Examples) -> None:
     of_colours = draft(Options("data", "out", "noise"), examples, 4)
     sheet = np.asarray(noising.draw(of_colours, examples, [0.1, 40.0]))
     again = np.asarray(noising.draw(of_colours, examples, [0.1, 40.0]))
