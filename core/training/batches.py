@@ -16,11 +16,10 @@ from core.training.examples import NO_CLASS, Examples
 from core.training.pixels import signal
 from core.training.recipe import Augment
 
-_NOTHING, _CLASS, _CLASS_ALL, _CLASS_SOME = 0.1, 0.4, 0.6, 0.8
+_NOTHING, _CLASS, _CLASS_ALL, _CLASS_SOME = 0.1, 0.3, 0.45, 0.8
 """Chances, cumulative: no context; the class; it with all words, with some; else some words."""
 
-_WORD = 0.6
-_MOST_COUNTED = 1500
+_MOST_COUNTED = 6000
 _SPREAD = 0x9E3779B1  # odd, so that no two seeds below 2^32 begin alike
 _CPU = torch.device("cpu")
 
@@ -50,7 +49,8 @@ class Batches:
         self._classes, self._length = len(examples.classes), examples.context_length
         kinds, kind, sizes = np.unique(examples.labels, return_inverse=True, return_counts=True)
         weights = sizes**balance if balance == 1 else np.minimum(sizes, _MOST_COUNTED) ** balance
-        mirrored = [k >= 0 and examples.classes[k] in self._varied.mirrored for k in kinds]
+        names = [examples.classes[k] if k != NO_CLASS else "" for k in kinds]
+        mirrored = [name in self._varied.mirrored for name in names]
         self._images = self._put(examples.images)
         self._labels = self._put(examples.labels)
         self._cumulative = self._put((weights / weights.sum()).cumsum())
@@ -106,7 +106,8 @@ class Batches:
     ) -> Tensor:
         """Which of the sprites' words [B, M] are told."""
         words, nameless = self._words[rows], self._labels[rows] == NO_CLASS
-        lucky = torch.rand(words.shape, generator=draw, device=self._device) < _WORD
+        share = self._uniform(draw)[:, None]  # other for each: requests name one word or many
+        lucky = torch.rand(words.shape, generator=draw, device=self._device) < share
         all_of_them = (chance < _CLASS_ALL)[:, None]
         true = ~(recoloured[:, None] & self._colours[words])
         there = words < len(self._colours) - 1

@@ -27,7 +27,7 @@ def read(folder: Path, recipe: Recipe, seed: int = 0) -> Examples:
     class_of = {category: name for name, many in recipe.classes.items() for category in many}
     found: list[Found] = []
     parts: dict[str, list[Layer]] = defaultdict(list)
-    for row in _rows(folder, "category", "caption"):
+    for row in table(folder, "category", "caption"):
         category, caption = row["category"], row["caption"]
         layer = recipe.dolls > 0 and category.startswith(_DOLL_CATEGORY)
         if category not in class_of and not layer:
@@ -55,7 +55,7 @@ def listed(folder: Path, size: int) -> Iterator[Found]:
     The class is the last part of the category, or all of it where two end alike; the words are the
     caption's. Either column may be missing.
     """
-    rows = _rows(folder)
+    rows = table(folder)
     names = _class_names({row.get("category") or "" for row in rows})
     for row in rows:
         words = [word for word in tokens(row.get("caption") or "") if word not in FILLERS]
@@ -69,7 +69,8 @@ def _class_names(categories: set[str]) -> dict[str, str]:
     return {name: end if ends[end] == 1 else name.replace("/", "-") for name, end in short.items()}
 
 
-def _rows(folder: Path, *columns: str) -> list[dict[str, str]]:
+def table(folder: Path, *columns: str) -> list[dict[str, str]]:
+    """The rows of a folder's table, each with a file and these columns. Raises UsageError."""
     try:
         with (folder / TABLE).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -84,6 +85,12 @@ def _rows(folder: Path, *columns: str) -> list[dict[str, str]]:
             f"{folder / TABLE} lacks rows or columns.",
             remedy=f"It needs the columns {', '.join(needed)}.",
         )
+    for number, row in enumerate(rows, start=1):
+        if any(row[column] is None for column in needed):
+            raise UsageError(
+                f"{folder / TABLE}: row {number} is shorter than the first line.",
+                remedy=f"It needs the columns {', '.join(needed)}.",
+            )
     return rows
 
 
@@ -105,4 +112,5 @@ def _large_enough(image: NDArray[np.uint8], name: str, recipe: Recipe) -> bool:
 
 
 def _words(caption: str, recipe: Recipe) -> list[str]:
-    return [word for word in tokens(caption) if word not in recipe.stop_words]
+    plain = " ".join(recipe.meanings.get(word, word) for word in tokens(caption))
+    return [word for word in tokens(plain) if word not in recipe.stop_words]

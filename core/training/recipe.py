@@ -1,21 +1,38 @@
 """Which sprites of a collection are trained on, and as what."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 _STOP = (
     "a an and at by for from in of on or the to with spell icon dungeon feature small left right "
-    "hand item old new unused body f m armor headgear legwear"
+    "hand item old new unused body f m armor headgear legwear character middle slant"
 )
 _ITEMS = "potion scroll wand jewellery weapon armour food book"
+_MEANINGS = {
+    "gray": "grey", "ybrown": "brown", "redbrown": "red brown", "grayfist": "grey",
+    "darkgreen": "dark green", "darkbrown": "dark brown", "darkgrey": "dark grey",
+    "lightgreen": "light green", "lightbrown": "light brown", "lightgrey": "light grey",
+    "darkgray": "dark grey", "lightgray": "light grey", "lightblue": "light blue",
+    "lightcyan": "light cyan", "lightmagenta": "light magenta", "lightred": "light red",
+    "blackgold": "black gold", "blackred": "black red", "bluegreen": "blue green",
+    "lshield": "shield", "buckler": "buckler shield", "fhelm": "helm", "bplate": "breastplate",
+    "horns": "horn", "horned": "horn", "pigtails": "pigtail", "gloves": "glove",
+    "gauntlet": "gauntlet glove", "trouser": "trouser pants", "quarterstaff": "quarterstaff staff",
+    "battleaxe": "battleaxe axe", "broadsword": "broadsword sword", "cutlass": "cutlass sword",
+    "falchion": "falchion sword", "katana": "katana sword", "rapier": "rapier sword",
+    "brown1": "brown", "brown2": "brown", "ghoul2": "ghoul", "kobold2": "kobold",
+    "stone1": "stone", "stone2": "stone", "stone3": "stone", "grass0": "grass",
+    "sabre": "sabre sword", "scimitar": "scimitar sword", "crossbow2": "crossbow",
+}  # fmt: skip
 _MIRRORED = "floor wall effect animal monster undead demon statue altar gateway"
 
 
 @dataclass(frozen=True, slots=True)
 class Augment:
-    """How sprites are varied: which classes are `mirrored` half of the time, whether they are
-    moved by a pixel where there is room, the share whose red, green and blue change places.
+    """How sprites are varied: which classes ("" of those without) are `mirrored` half of the time,
+    whether they are moved by a pixel where there is room, the share whose red, green and blue
+    change places.
     """
 
     mirrored: frozenset[str] = frozenset()
@@ -27,14 +44,16 @@ class Augment:
 class Recipe:
     """What to take from a collection: the `classes` with their categories, and how.
 
-    `items` are the classes whose sprites must fill the picture (`least_extent` pixels wide or
-    high, `least_pixels` in all). `dolls` sprites of the class `doll_class` are composed from
+    `meanings` are what the captions' odd words stand for: a shield is one whatever its file is
+    called. `items` are the classes whose sprites must fill the picture (`least_extent` pixels wide
+    or high, `least_pixels` in all). `dolls` sprites of the class `doll_class` are composed from
     layers.
     """
 
     classes: Mapping[str, tuple[str, ...]]
     size: int = 32
     stop_words: frozenset[str] = frozenset()
+    meanings: Mapping[str, str] = field(default_factory=dict)
     items: frozenset[str] = frozenset()
     varied: Augment = Augment()
     least_pixels: int = 40
@@ -72,6 +91,7 @@ DUNGEON = Recipe(
         }
     ),
     stop_words=frozenset(_STOP.split()),
+    meanings=MappingProxyType(_MEANINGS),
     items=frozenset(_ITEMS.split()),
     varied=Augment(frozenset(_MIRRORED.split()), shift=True),
     doll_class="hero",

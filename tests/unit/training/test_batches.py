@@ -57,6 +57,13 @@ def test_only_mirrored_classes_are_flipped(examples: Examples) -> None:
     assert 100 < int(same.sum()) < 200
 
 
+def test_sprites_without_a_class_are_flipped_where_all_are(examples: Examples) -> None:
+    nameless = replace(examples, labels=np.full(len(examples.labels), NO_CLASS))
+    before = Batches(nameless, 300, seed=0).batch(0).images
+    after = Batches(nameless, 300, seed=0, varied=Augment(frozenset({""}))).batch(0).images
+    assert 100 < int((before == after).flatten(1).all(1).sum()) < 200
+
+
 def test_every_sprite_alike_when_classes_do_not_count(examples: Examples) -> None:
     contexts = Batches(examples, 6000, seed=0, balance=1.0).batch(0).contexts
     named = contexts[:, :3].sum(dim=0)

@@ -1,5 +1,6 @@
 """What is read from a folder of sprites, and how it is cut."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from core.training.dataset import read
 from core.training.examples import Examples
 from core.training.recipe import DUNGEON
 
-from .conftest import RECIPE, SIZE, write
+from .conftest import RECIPE, SIZE, SPRITES, write
 
 
 def test_sprites_are_named_by_the_recipe(examples: Examples) -> None:
@@ -26,6 +27,13 @@ def test_vocabulary_holds_common_words_that_are_no_class(examples: Examples) -> 
     assert not {"old", "the", "sword", "potion", "blade", "junk"} & set(examples.vocabulary)
     first = [examples.vocabulary[word] for word in examples.words[0]]
     assert first == ["red"]
+
+
+def test_odd_words_are_told_by_what_they_mean(folder: Path) -> None:
+    write(folder, [*SPRITES, *(("item/potion", "ruby ybrown draught"),) * 3])
+    recipe = replace(RECIPE, meanings={"ybrown": "yellow brown", "ruby": "old"})
+    assert {"yellow", "brown", "draught"} <= set(read(folder, recipe).vocabulary)
+    assert not {"ybrown", "ruby", "old"} & set(read(folder, recipe).vocabulary)
 
 
 def test_composed_characters_are_the_same_for_the_same_seed(folder: Path) -> None:
