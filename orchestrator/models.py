@@ -104,6 +104,12 @@ def add(path: Path, name: str, ledger: "Ledger", store: "Store") -> Model:
         raise ModelError(f"{path} changed while it was read.", remedy="Add it again.")
     models.add(ledger, models.Model(sha256, spec.name, spec.model_dump_json(), key, info.size))
     row = models.get(ledger, sha256)
+    if row.name != spec.name:
+        raise ConflictError(
+            f"name = {spec.name}: these weights are registered already, as {row.name}.",
+            remedy=f"Use that name, or first: spritemill models remove {row.name}",
+        )
+    models.renew(ledger, sha256)
     return Model(ModelSpec.model_validate_json(row.spec), sha256, bundled=False)
 
 

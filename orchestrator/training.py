@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 
 from core import processes
 from core.errors import RequestError, SpritemillError, UsageError
-from core.training.options import Options, check
+from core.training.options import INTERRUPTED, Options, check
 
 _SHOWN_LINES = 5
 Event = dict[str, Any]
@@ -54,7 +54,9 @@ class Training:
                     self._process.wait()
                     raise _error(event)
                 yield event
-            if self._process.wait() and not self._asked:
+            code = self._process.wait()
+            as_asked = self._asked > 1 or (self._asked and code == INTERRUPTED)
+            if code and not as_asked:
                 raise self._unexpected()
 
     def _unexpected(self) -> SpritemillError:

@@ -1,6 +1,6 @@
 """Rendering a shard that keeps failing sample by sample: those that fail alone are left out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,14 @@ class _Alone:
 
     tile = 1
 
-    def __init__(self, renderer: Renderer, owners: Mapping[bytes, str], trying: Trying) -> None:
+    def __init__(
+        self, renderer: Renderer, owners: Mapping[bytes, str], trying: Trying,
+        drawn: dict[bytes, NDArray[np.uint8]],
+    ) -> None:  # fmt: skip
         self._renderer = renderer
         self._owners = owners
         self._trying = trying
-        self._drawn: dict[bytes, NDArray[np.uint8]] = {}
+        self._drawn = drawn
 
     def render(
         self,
@@ -50,7 +53,7 @@ class _Alone:
     ) -> NDArray[np.uint8]:
         (key,) = keys
         if key not in self._drawn:
-            owner = self._owners.get(key)  # a pilot of the palette may be another shard's
+            owner = self._owners.get(key)  # a pilot of the palette may be another's, or given up
             self._trying(owner)
             try:
                 drawn = self._renderer.render(contexts, negatives, keys, request, on_step, given)
@@ -74,9 +77,9 @@ def render_alone(
     give_up: GiveUp,
 ) -> Packed:
     """`render_shard` in tiles of one, without the samples that were given up or now fail."""
-    alone = _Alone(renderer, _owners(plan, shard), trying)
-    lost = dict(given_up)
+    lost, drawn = dict(given_up), dict[bytes, NDArray[np.uint8]]()
     while True:
+        alone = _Alone(renderer, _owners(plan, shard, lost), trying, drawn)
         try:
             packed = render_shard(plan, shard, alone, progress, lost)
         except _SampleFailedError as failed:
@@ -87,12 +90,17 @@ def render_alone(
             return packed
 
 
-def _owners(plan: Plan, shard: Shard) -> dict[bytes, str]:
-    """The sample's key of every noise that the shard may draw."""
+def _owners(plan: Plan, shard: Shard, lost: Collection[str]) -> dict[bytes, str]:
+    """The sample's key of every noise that the shard may draw for a sample that is not lost.
+
+    A lost one that chooses the dataset's palette is drawn for that all the same: if it fails again,
+    that is the shard's failure, since there is nothing left to leave out.
+    """
     tries = plan.request.quality.tries if plan.request.quality else 1
     seed = plan.request.seed
     return {
         noise_key(seed, sample.context.id, sample.index, retry): sample.key
         for sample in plan.samples(shard)
+        if sample.key not in lost
         for retry in range(tries)
     }

@@ -32,7 +32,7 @@ from core.dataset.manifest import File, Footer, Manifest, Quarantined, ShardFile
 from core.dataset.page import document as page
 from core.dataset.page.alike import find_alike
 from core.dataset.page.facts import Picture, gather
-from core.dataset.source import StoreSource, read_manifest
+from core.dataset.source import MAX_MANIFEST, StoreSource, read_manifest
 from core.errors import ConflictError, NotFoundError
 from core.faults import Point, reach
 from core.request.load import parse
@@ -103,7 +103,14 @@ def assemble(store: Store, finished: Finished, shards: Iterable[DoneShard]) -> M
             path = Path(folder) / file.name
             store.put_file(prefix + file.name, path, content_type=content_type(file.name))
             reach(Point.STORED, file.name)
-    store.put(prefix + MANIFEST, manifest.encode(), content_type=content_type(MANIFEST))
+    text = manifest.encode()
+    if len(text) > MAX_MANIFEST:  # nobody could read it
+        raise ConflictError(
+            f"job {finished.job}: its manifest would have {len(text):,} bytes, for it names "
+            f"{len(manifest.quarantined):,} samples that are left out.",
+            remedy="Loosen the request's quality rules, or allow more tries.",
+        )
+    store.put(prefix + MANIFEST, text, content_type=content_type(MANIFEST))
     reach(Point.STORED, MANIFEST)
     return manifest
 

@@ -18,7 +18,7 @@ OnProgress = Callable[[int, int], None]
 """Called with the bytes that are done and the bytes there are."""
 
 CHUNK = 2**20
-_MAX_MANIFEST = 2**28
+MAX_MANIFEST = 2**28
 _SCRATCH = ".partial"
 
 
@@ -165,9 +165,9 @@ def read_whole(source: Source, name: str, sha256: str) -> bytes:
 def read_manifest(source: Source) -> Manifest:
     """The manifest. Raises NotFoundError when the dataset is unfinished, CorruptError."""
     with source.open(MANIFEST) as opened:
-        raw = opened.read(_MAX_MANIFEST + 1)
-    if len(raw) > _MAX_MANIFEST:
-        raise CorruptError(f"{MANIFEST} has more than {_MAX_MANIFEST:,} bytes.")
+        raw = opened.read(MAX_MANIFEST + 1)
+    if len(raw) > MAX_MANIFEST:
+        raise CorruptError(f"{MANIFEST} has more than {MAX_MANIFEST:,} bytes.")
     read = manifest.decode(raw)
     if not manifest.sound(raw):
         raise CorruptError(

@@ -1,6 +1,5 @@
 """Real sprites to compare with: those a model learnt from, and those it never saw."""
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from core.evaluation.neighbours import Neighbours, prints
 from core.evaluation.options import RecipeName
 from core.sprites.alpha import to_rgba
 from core.training import sources
-from core.training.dataset import TABLE, read
+from core.training.dataset import TABLE, read, table
 from core.training.examples import Examples
 from core.training.fitting import load
 from core.training.pixels import signal
@@ -90,12 +89,10 @@ def named(folder: Path, examples: Examples) -> list[str]:
 
 
 def categories(folder: Path) -> set[str]:
-    """The categories that a folder's table names, if it has one."""
-    table = folder / TABLE
-    if not table.is_file():
+    """The categories that a folder's table names, if it has one. Raises UsageError."""
+    if not (folder / TABLE).is_file():
         return set()
-    with table.open(newline="", encoding="utf-8") as file:
-        return {row.get("category") or "" for row in csv.DictReader(file)}
+    return {row.get("category") or "" for row in table(folder)}
 
 
 def _composed(folder: Path, recipe: Recipe, learnt: Examples, count: int, seed: int) -> Examples:

@@ -3,7 +3,7 @@
 import builtins
 from dataclasses import asdict, dataclass, fields
 
-from sqlalchemy import ColumnElement, delete, insert, or_, select
+from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from core.errors import ConflictError, NotFoundError
@@ -33,6 +33,13 @@ def add(ledger: Ledger, model: Model) -> None:
             connection.execute(insert(_models).values(added_at=now(), **asdict(model)))
     except IntegrityError:
         get(ledger, model.sha256)
+
+
+def renew(ledger: Ledger, sha256: str) -> None:
+    """Let the name of weights that are there mean these, also if it was given to others since."""
+    with ledger.write() as connection:
+        own = update(_models).where(_models.c.sha256 == sha256)
+        connection.execute(own.values(added_at=now()))
 
 
 def get(ledger: Ledger, name: str) -> Model:

@@ -35,7 +35,7 @@ def more(parent: Request, samples: int) -> Request:
         for entry in parent.contexts
         if not entry.first
     ]
-    own = {"contexts": tuple(entries), "deadline": None, "budget": None}
+    own = {"contexts": tuple(entries), "parent": None, "deadline": None, "budget": None}
     return parent.model_copy(update=own)
 
 

@@ -34,16 +34,17 @@ Rows = NDArray[np.int64]
 
 
 def find_near_duplicates(
-    images: Iterable[NDArray[np.uint8]], least: float = ALIKE
+    images: Iterable[NDArray[np.uint8]], least: float = ALIKE, *, premultiplied: bool = False
 ) -> list[list[int]]:
     """Groups of places of sprites [S, S, 4] that differ by less than `least`, or not at all.
 
     A group holds two places or more, ascending: each is a near-duplicate of another one in it.
     Groups stand in the order of their first places. The sprites are read once and go to a
-    temporary file; memory holds about 200 bytes for each.
+    temporary file; memory holds about 200 bytes for each. Colours that are `premultiplied` by alpha
+    are taken as they are.
     """
     with TemporaryFile(prefix="spritemill-") as spill:
-        size, prints = _spill(images, spill)
+        size, prints = _spill(images, spill, premultiplied=premultiplied)
         if not len(prints):
             return []
         _, first, same = np.unique(prints, return_index=True, return_inverse=True)
@@ -103,11 +104,14 @@ class _Groups:
             self._parent[high] = low
 
 
-def _spill(images: Iterable[NDArray[np.uint8]], file: BinaryIO) -> tuple[int, NDArray[np.void]]:
+def _spill(
+    images: Iterable[NDArray[np.uint8]], file: BinaryIO, *, premultiplied: bool
+) -> tuple[int, NDArray[np.void]]:
     """Write all sprites as drawn; their width and a hash of each."""
     prints, size, rest = bytearray(), 0, iter(images)
     while block := list(islice(rest, _BLOCK)):
-        pixels = np.ascontiguousarray(drawn(np.stack(block)))
+        stack = np.stack(block)
+        pixels = np.ascontiguousarray(stack if premultiplied else drawn(stack))
         size = pixels.shape[1]
         for sprite in pixels:
             prints += blake2b(sprite.data, digest_size=16).digest()

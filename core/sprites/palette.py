@@ -137,8 +137,11 @@ def _centres(
 
 def _nearest_centre(lab: NDArray[np.int64], centres: NDArray[np.int64]) -> NDArray[np.intp]:
     """As `_nearest`, of few colours. In floats, for speed: all their values are whole and exact."""
-    products = lab.astype(np.float64) @ centres.T.astype(np.float64)
-    nearest: NDArray[np.intp] = ((centres**2).sum(axis=1) - 2 * products).argmin(axis=1)
+    squares, across = (centres**2).sum(axis=1), centres.T.astype(np.float64)
+    nearest = np.empty(len(lab), dtype=np.intp)
+    for start in range(0, len(lab), _BLOCK):
+        products = lab[start : start + _BLOCK].astype(np.float64) @ across
+        nearest[start : start + _BLOCK] = (squares - 2 * products).argmin(axis=1)
     return nearest
 
 

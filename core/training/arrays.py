@@ -12,13 +12,15 @@ from core.errors import UsageError
 from core.training.examples import Found
 from core.training.fitting import fit
 
+SUFFIX = ".npy"
 _LABEL = "label"
 _NAMES = "labels.json"
+_NONE = -1
 
 
 def find(path: Path) -> Path | None:
     """The file of sprites that `path` names or its folder holds, if any. Raises UsageError."""
-    if path.suffix == ".npy":
+    if path.suffix == SUFFIX:
         return path
     files = [file for file in sorted(path.glob("*.npy")) if _LABEL not in file.name.lower()]
     if len(files) > 1:
@@ -55,6 +57,11 @@ def _names(path: Path, count: int, classes: Sequence[str]) -> list[str]:
             remedy="Keep exactly one of them beside it.",
         )
     labels = fitting[0].reshape(count, -1)
+    if labels.dtype.kind not in "biuf" or (labels < _NONE).any():
+        raise UsageError(
+            f"{path}: its labels are {labels.dtype}, or below {_NONE}.",
+            remedy=f"They must be one-hots, or numbers from 0; {_NONE} is none.",
+        )
     one_hot = labels.shape[1] > 1 or (fitting[0].ndim == 2 and bool((labels == 1).all()))
     kinds = labels.argmax(axis=1) if one_hot else labels[:, 0].astype(np.int64)
     highest = int(labels.shape[1] if one_hot else kinds.max() + 1)
@@ -64,7 +71,7 @@ def _names(path: Path, count: int, classes: Sequence[str]) -> list[str]:
             remedy="Name each of them, in the order of the labels.",
         )
     names = classes or _told(path.with_name(_NAMES), highest)
-    return [names[kind] for kind in kinds]
+    return [names[kind] if kind != _NONE else "" for kind in kinds]
 
 
 def _told(path: Path, count: int) -> list[str]:

@@ -23,13 +23,14 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 class Progress:
     """How far a run has come: steps made, seconds trained, and what it is trained on.
 
-    `earlier` are the images that the weights had seen before it.
+    `earlier` are the images that the weights had seen before it, `batch` those of a step.
     """
 
     step: int
     seconds: float
     digest: str
     earlier: int = 0
+    batch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

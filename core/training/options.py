@@ -13,6 +13,12 @@ Network = Literal["unet", "context-unet"]
 GRAINS: dict[str, int] = {"unet": 8, "context-unet": 4}
 """Of what a sprite's width and height must be multiples, for each network."""
 
+INTERRUPTED = 130
+"""The exit code of a run that was told to stop, and has kept what it had."""
+
+CHECKPOINT = "checkpoint.safetensors"
+"""The file of a run that it goes on from."""
+
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SMALLEST, _LARGEST = 8, 256
 _TIMES = 500

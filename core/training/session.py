@@ -13,16 +13,17 @@ from core import weights
 from core.diffusion.device import compute_dtype, pick_device
 from core.diffusion.model import Trainable
 from core.errors import ConflictError, NotFoundError, UsageError
+from core.storage.files import disk_errors
 from core.training import blueprint, dataset, noising, sources, warm_start
 from core.training.augment import with_word
 from core.training.examples import Examples
 from core.training.loop import Machine, Run
-from core.training.options import Options
+from core.training.options import CHECKPOINT, Options
 from core.training.pixels import channels as needed_channels
 from core.training.recipe import DUNGEON, Augment
 from core.training.regime import COURSE, Budget, Regime, scaled
 from core.training.split import bounded, split
-from core.training.watch import CHECKPOINT, MODEL, NOISING, Emit, Goal, Watch
+from core.training.watch import MODEL, NOISING, Emit, Goal, Watch
 from core.weights.spec import ModelSpec
 
 _CUDA_BATCH = 512
@@ -49,6 +50,7 @@ def train(options: Options, emit: Emit, stop: Event) -> None:
     with _alone(out):
         checkpoint = out / CHECKPOINT
         _refuse_confusion(checkpoint, resume=options.resume)
+        _refuse_missing(options.begin_from)
         prepared = _prepare(options)
         machine, denoiser = _machine(options), blueprint.make(prepared.spec, options.seed)
         spec = prepared.spec
@@ -73,14 +75,19 @@ def train(options: Options, emit: Emit, stop: Event) -> None:
 
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
+    lock = FileLock(out / ".lock", blocking=False)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with FileLock(out / ".lock", blocking=False):
-            yield
+        lock.acquire()
     except Timeout:
         raise ConflictError(f"out = {out}: another training writes there.") from None
     except OSError as error:
         raise UsageError(f"out = {out}: it cannot be written: {error}.") from error
+    try:
+        with disk_errors(str(out)):
+            yield
+    finally:
+        lock.release()
 
 
 def _refuse_confusion(checkpoint: Path, *, resume: bool) -> None:
@@ -93,13 +100,19 @@ def _refuse_confusion(checkpoint: Path, *, resume: bool) -> None:
         )
 
 
+def _refuse_missing(begin_from: str) -> None:
+    if begin_from and not Path(begin_from).is_file():
+        raise UsageError(f"from = {begin_from}: there is no such file.")
+
+
 def _prepare(options: Options) -> _Prepared:
     path = Path(options.data)
     if options.recipe == "dungeon":
         examples, varied = dataset.read(path, DUNGEON, options.seed), DUNGEON.varied
     else:
         examples = sources.read(path, options.size, options.classes)
-        mirrored = frozenset(examples.classes) if options.mirror else frozenset[str]()
+        everything = frozenset((*examples.classes, ""))
+        mirrored = everything if options.mirror else frozenset[str]()
         varied = Augment(mirrored, options.shift, options.recolour)
     if varied.recolour:
         examples = with_word(examples)

@@ -25,6 +25,8 @@ def read(path: Path, size: int, classes: Sequence[str] = ()) -> Examples:
     """
     if not path.exists():
         raise UsageError(f"{path}: there is no such folder.")
+    if not path.is_dir() and path.suffix != arrays.SUFFIX:
+        raise UsageError(f"{path}: it is a file.", remedy="Give the folder that it lies in.")
     found = list(_found(path, size, classes))
     if not found:
         raise UsageError(

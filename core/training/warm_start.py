@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -36,7 +37,12 @@ def begin(run: Run, path: Path) -> None:
         return
     _refuse_other_times(run, path, spec)
     names = [*spec.classes, *spec.words]
-    tensors = {name: value.float() for name, value in load_file(path).items()}
+    try:
+        tensors = {name: value.float() for name, value in load_file(path).items()}
+    except SafetensorError as error:
+        raise ModelError(
+            f"from = {path}: it is no whole file of weights: {error}.", remedy="Copy it again."
+        ) from error
     for denoiser in (run.denoiser, run.ema.denoiser):
         denoiser.load_state_dict(_fitted(run, path, denoiser.state_dict(), tensors, names))
 
@@ -64,7 +70,8 @@ def _begin_from_checkpoint(run: Run, path: Path) -> None:
     steps = saved.under("adam.step.")
     for name, parameter in parameters.items():
         run.optimizer.state[parameter]["step"] = steps[name].to(parameter.device)
-    seen = saved.progress.earlier + saved.progress.step * run.regime.batch
+    batch = saved.progress.batch or run.regime.batch  # files of before do not tell
+    seen = saved.progress.earlier + saved.progress.step * batch
     run.progress = replace(run.progress, earlier=seen)
 
 

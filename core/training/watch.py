@@ -14,12 +14,13 @@ from core.training.evaluation import held_out_loss
 from core.training.examples import Examples
 from core.training.history import History, Moment
 from core.training.loop import Run
+from core.training.options import CHECKPOINT
 from core.training.regime import Budget
 from core.weights.spec import ModelSpec
 
 Emit = Callable[[dict[str, Any]], None]
 
-CHECKPOINT, MODEL, HISTORY = "checkpoint.safetensors", "model.safetensors", "history.csv"
+MODEL, HISTORY = "model.safetensors", "history.csv"
 PLOT, NOISING = "loss.png", "noising.png"
 _TICK_SECONDS = 1.0
 _LOSS_STEPS = 50

@@ -17,6 +17,9 @@ from orchestrator.cli.session import session
 _SPRITES = 8
 _MOST_SPRITES = 64
 _FRAMES = "25"
+_MOST_WIDE = {"gif": 65_535, "webp": 16_383}
+_MOST_PIXELS = 250_000_000
+"""Of all frames: a gigabyte while they are put together."""
 
 Show = Literal["noisy", "guess"]
 
@@ -62,7 +65,9 @@ def animate(
     call = session(context)
     with call.service() as service:
         asked = _sampled(asked, {"sampler": sampler, "steps": steps})
-        taken = numbers(frames, service.check(asked).request.sampling.steps or 1)
+        made_of = service.check(asked)
+        taken = numbers(frames, made_of.request.sampling.steps or 1)
+        _refuse_large(kind, sprites, len(taken), min(columns, sprites), made_of.spec.size * scale)
         film = Film(sprites, taken, show, kind, scale, columns)
         made = service.animate(asked, film)
     _write(out, made)
@@ -72,6 +77,17 @@ def animate(
                  ("frames", units.count(len(film.frames), "frame")))),
         brief=str(out),
     )  # fmt: skip
+
+
+def _refuse_large(kind: str, sprites: int, frames: int, across: int, width: int) -> None:
+    """Raises UsageError for pictures that the format cannot hold, or a machine's memory."""
+    cell = width * 17 // 16 + 1  # with the gap
+    sides = across * cell, -(-sprites // across) * cell
+    if max(sides) > _MOST_WIDE[kind] or sides[0] * sides[1] * frames > _MOST_PIXELS:
+        raise UsageError(
+            f"{frames} frames of {sides[0]:,} x {sides[1]:,} pixels are too many for a {kind}.",
+            remedy="Give a smaller --scale, fewer --frames or fewer sprites.",
+        )
 
 
 def _kind(out: Path) -> Literal["gif", "webp"]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from shlex import join
 from threading import Event
 from types import FrameType
+from typing import Any
 
 import typer
 
@@ -20,7 +21,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def interruptible() -> Iterator[Event]:
     """A flag that the first signal sets, for an orderly end; a second one ends at once."""
     stop = Event()
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = heeded()
 
     def restore() -> None:
         for number, handler in before.items():
@@ -30,12 +31,18 @@ def interruptible() -> Iterator[Event]:
         restore()
         stop.set()
 
-    for number in _SIGNALS:
+    for number in before:
         signal.signal(number, told)
     try:
         yield stop
     finally:
         restore()
+
+
+def heeded() -> dict[signal.Signals, Any]:
+    """The signals to stop, with what they do now; without those that `nohup` has us ignore."""
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    return {number: does for number, does in handlers.items() if does is not signal.SIG_IGN}
 
 
 def interrupted(console: Console, message: str) -> typer.Exit:

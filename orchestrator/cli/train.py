@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from core.errors import UsageError
-from core.training.options import NAME, Network, Options
+from core.training.options import CHECKPOINT, NAME, Network, Options
 from orchestrator.cli import units
 from orchestrator.cli.console import Console, fields
-from orchestrator.cli.interrupt import interrupted, same_command
+from orchestrator.cli.interrupt import heeded, interrupted, same_command
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.session import session
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from orchestrator.training import Training
 
 _LINE_SECONDS = 30.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Recipe = Literal["plain", "dungeon"]
 Channels = Literal["auto", "1", "3", "4"]
@@ -99,9 +98,9 @@ def train(
 
 
 def _follow(console: Console, training: "Training", name: str) -> dict[str, Any]:
-    """Show its events; the last of them."""
+    """Show its events; the last of them, or what stands for it when it was ended at once."""
     shown = _Shown()
-    event: dict[str, Any] = {"finished": False, "model": None, "step": 0}
+    done: dict[str, Any] = {"finished": False, "model": None}
     with _forwarded(training), Progress(console, name, shown.amount) as progress:
         for event in training.events():
             if console.json:
@@ -110,7 +109,9 @@ def _follow(console: Console, training: "Training", name: str) -> dict[str, Any]
                 console.remark(_begun(event))
             elif event["event"] != "done":
                 shown.update(progress, event)
-    return event
+            if event["event"] == "done":
+                done = event
+    return done
 
 
 class _Shown:
@@ -142,8 +143,8 @@ class _Shown:
 @contextmanager
 def _forwarded(training: "Training") -> Iterator[None]:
     """Signals to stop go to the training, which saves and ends; a second one ends it at once."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    for number in _SIGNALS:
+    before = heeded()
+    for number in before:
         signal.signal(number, lambda _number, _frame: training.stop())
     try:
         yield
@@ -177,11 +178,15 @@ def _begun(event: dict[str, Any]) -> str:
 
 
 def _interrupted(done: dict[str, Any], out: Path) -> str:
-    if done["model"] is None:
+    if done["model"] is not None:
+        kept = f"after {done['step']} steps, kept in {out}"
+    elif (out / CHECKPOINT).is_file():
+        kept = f"at once: what came after the last checkpoint in {out} is lost"
+    else:
         return "Interrupted before anything was learnt."
     command = same_command()
     resume = command if "--resume" in command else f"{command} --resume"
-    return f"Interrupted after {done['step']} steps, kept in {out}. Go on with:\n  {resume}"
+    return f"Interrupted {kept}. Go on with:\n  {resume}"
 
 
 def _tell(console: Console, done: dict[str, Any], out: Path) -> None:

@@ -137,6 +137,9 @@ def test_dataset_is_extended_and_every_old_byte_stays(spritemill: Program, datas
     }  # fmt: skip
     again = spritemill("extend", dataset, "--samples", "50", "--json").json
     assert (again["id"], again["created"]) == (said.json["id"], False)
+    further = spritemill("extend", child, "--samples", "60", "--json")
+    assert further.code == 0, further
+    assert spritemill("verify", further.json["dataset"], "--json").json["samples"] == 120
 
 
 def test_dataset_of_another_mill_is_extended_by_a_request(

@@ -66,7 +66,8 @@ def test_model_may_be_named_otherwise_than_its_file_says(service: Service, tmp_p
             service.add_model(path, "Forest / 32")
         assert service.models()[1:] == []
         assert service.add_model(path, "forest-32").spec.name == "forest-32"
-        assert service.add_model(path, "desert-32").spec.name == "forest-32", "the first stays"
+        with pytest.raises(ConflictError, match="registered already, as forest-32"):
+            service.add_model(path, "desert-32")
 
 
 def test_newest_of_a_name_answers(service: Service, tmp_path: Path) -> None:
@@ -78,6 +79,8 @@ def test_newest_of_a_name_answers(service: Service, tmp_path: Path) -> None:
         second = service.add_model(model(tmp_path / "2", "forest-32", marked))
         assert service.model("forest-32") == second
         assert service.model(first.weights) == first
+        assert service.add_model(tmp_path / "1") == first
+        assert service.model("forest-32") == first, "it was said last"
 
 
 def _torn(path: Path) -> None:

@@ -11,7 +11,7 @@ from io import BytesIO
 
 from core import settings, storage
 from core.dataset.shard import unpack
-from core.errors import SpritemillError
+from core.errors import ConflictError, SpritemillError
 from core.request import load
 from core.request.plan import Plan, Shard
 from workers.model_cache import ModelCache
@@ -29,10 +29,19 @@ def calibrate(plan: Plan, renderer: Renderer) -> dict[str, float]:
     packed = render_shard(plan, shard, renderer, Unwatched())
     seconds = time.monotonic() - started
     pictures = [len(png) for _, png in unpack(BytesIO(packed.tar), plan.spec.size)]
+    if not pictures:
+        raise ConflictError(
+            f"the quality rules refused all of {shard.count} sprites, each {_tries(plan)} times.",
+            remedy="Loosen them, or allow more tries.",
+        )
     return {
         "samples_per_second": packed.samples / seconds,
         "png_bytes": sum(pictures) / len(pictures),
     }
+
+
+def _tries(plan: Plan) -> int:
+    return plan.request.quality.tries if plan.request.quality else 1
 
 
 def main(sha256: str) -> None:

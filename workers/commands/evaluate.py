@@ -28,6 +28,9 @@ JSON_FILE, PAGE_FILE = "evaluation.json", "evaluation.html"
 def evaluate(options: Options) -> list[Path]:
     """Write the evaluation; the two files. Raises SpritemillError."""
     model = drawer(options)
+    if model:
+        for sampling in (None, *_asked(options, model)):
+            model.check(options, sampling)
     _tell("real sprites", 0, 1)
     real, beside = _real(options)
     drawn = model.draw(options, _tell) if model else read_dataset(options, _tell)
@@ -66,14 +69,17 @@ def _real(options: Options) -> tuple[tuple[Examples, Examples, Examples], Beside
 
 def _trials(options: Options, model: Drawer, comparison: Comparison) -> tuple[Trial, ...]:
     """Each sampler with each number of steps."""
-    samplers = options.samplers or (model.spec.defaults.sampler,)
     trials = []
-    for sampler in samplers if options.steps else ():
-        for steps in options.steps:
-            drawn = model.draw(options, _tell, Sampling(sampler=sampler, steps=steps))
-            measures = comparison(drawn.images, drawn.classes).overall
-            trials.append(Trial(sampler, steps, measures))
+    for sampling in _asked(options, model):
+        drawn = model.draw(options, _tell, sampling)
+        measures = comparison(drawn.images, drawn.classes).overall
+        trials.append(Trial(str(sampling.sampler), sampling.steps or 0, measures))
     return tuple(trials)
+
+
+def _asked(options: Options, model: Drawer) -> list[Sampling]:
+    samplers = options.samplers or (model.spec.defaults.sampler,)
+    return [Sampling(sampler=name, steps=steps) for name in samplers for steps in options.steps]
 
 
 def _tell(state: str, done: int, total: int) -> None:

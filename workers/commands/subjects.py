@@ -42,6 +42,10 @@ class Drawer:
     sha256: str
     renderer: Renderer
 
+    def check(self, options: Options, sampling: Sampling | None = None) -> None:
+        """Raises RequestError for choices that the model cannot be drawn with."""
+        plan(_request(self.spec, options, sampling), self.spec)
+
     def draw(self, options: Options, tell: Tell, sampling: Sampling | None = None) -> Drawn:
         """Sprites by these choices, or else the model's own. Raises RequestError."""
         made = plan(_request(self.spec, options, sampling), self.spec)

@@ -13,9 +13,7 @@ from types import FrameType
 from typing import Any
 
 from core.errors import SpritemillError
-from core.training.options import Options, check
-
-INTERRUPTED = 130
+from core.training.options import INTERRUPTED, Options, check
 
 
 def main() -> int:

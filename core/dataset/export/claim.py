@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 
 from core.dataset.export.options import Options
 from core.dataset.manifest import Manifest
@@ -28,11 +29,12 @@ def refuse_others(out: Store, place: str, name: str, manifest: Manifest, options
     try:
         found = out.get(MARKER)
     except NotFoundError:
-        other = next(out.list(""), None)
+        first = next(out.list(""), None)
+        other = first.key if first else _stranger(place)
         if other is None:
             return
         raise ConflictError(
-            f"out = {place}: it holds {other.key}, which is no part of an export.",
+            f"out = {place}: it holds {other}, which is no part of an export.",
             remedy="Name a new folder.",
         ) from None
     if found != _marker(name, manifest, options):
@@ -40,6 +42,13 @@ def refuse_others(out: Store, place: str, name: str, manifest: Manifest, options
             f"out = {place}: it holds an export of another dataset, format, version or options.",
             remedy=f"Name a new folder; {MARKER} tells what is there.",
         )
+
+
+def _stranger(place: str) -> str | None:
+    """What lies in a folder under a name that no store gives; hidden files are their owner's."""
+    folder = Path(place)
+    names = (path.name for path in folder.iterdir()) if folder.is_dir() else iter(())
+    return next((name for name in sorted(names) if not name.startswith(".")), None)
 
 
 def put(out: Store, name: str, manifest: Manifest, options: Options) -> None:

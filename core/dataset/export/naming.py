@@ -70,14 +70,18 @@ class Pattern:
         return name
 
     def refuse_collisions(self, records: Iterable[Record]) -> None:
-        """Raises RequestError when two of the sprites would have one name."""
-        fields = {field for _, field, _ in self._parts}
-        if any(unique <= fields for unique in _UNIQUE):
+        """Raises RequestError when two of the sprites would have one name, or one has too long a
+        name.
+        """
+        if self.keeps:
             return
+        fields = {field for _, field, _ in self._parts}
+        differ = any(unique <= fields for unique in _UNIQUE)
         digests = bytearray()
         for record in records:
-            # letter cases too: file systems exist that do not tell them apart
-            digests += blake2b(self.name(record).lower().encode(), digest_size=16).digest()
+            name = self.name(record)
+            if not differ:  # letter cases too: file systems exist that do not tell them apart
+                digests += blake2b(name.lower().encode(), digest_size=16).digest()
         names = np.frombuffer(bytes(digests), dtype="V16")
         if len(np.unique(names)) < len(names):
             remedy = "Add {index} and {context_id}, {number} or {key}."

@@ -14,7 +14,7 @@ _ASKED = 4096
 
 def choose(images: Iterator[NDArray[np.uint8]], total: int, count: int) -> tuple[str, ...]:
     """A palette of `count` colours for `total` sprites, from evenly spaced ones among them."""
-    step = max(1, total // _ASKED)
+    step = max(1, -(-total // _ASKED))
     some = [image.copy() for place, image in enumerate(images) if place % step == 0]
     return palette.choose(np.stack(some), count)
 

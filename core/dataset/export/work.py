@@ -20,7 +20,7 @@ from core.dataset.layout import INDEX
 from core.dataset.manifest import Manifest
 from core.dataset.record import Record
 from core.dataset.source import CHUNK, Source, read_manifest, stream
-from core.errors import CorruptError
+from core.errors import CorruptError, RequestError
 from core.storage import Store
 from core.storage.files import disk_errors
 
@@ -71,7 +71,12 @@ def export(
         size = manifest.model.size * options.scale
         job = Job(manifest, options, selection, size, out, scratch)
         run = _Run(source, job, kind, on_stage)
-        run.write()
+        try:
+            run.write()
+        except RequestError:
+            if not run.written:  # nothing of it is there: the mended command may come here
+                out.delete(claim.MARKER)
+            raise
         kind.conclude(run.pieces, job)
     return Exported(selection.counts(), selection.duplicates, len(run.pieces), run.written)
 

@@ -25,7 +25,7 @@ def find_alike(facts: Facts, prints: Path, index: Path) -> None:
     if prints.stat().st_size != facts.manifest.samples * 256:
         return
     images = np.memmap(prints, dtype=np.uint8, mode="r").reshape(-1, 8, 8, 4)
-    groups = find_near_duplicates(images, rules.apart)
+    groups = find_near_duplicates(images, rules.apart, premultiplied=True)
     facts.alike = sum(len(group) - 1 for group in groups)
     if groups:
         with parquet(index) as file:

@@ -48,6 +48,8 @@ def test_frames_that_there_are_not_are_refused(asked: str) -> None:
         (["--class", "potion", "--sampler", "euler"], "sampling.sampler"),
         (["--class", "potion", "--steps", "12", "--frames", "0,13"], "13 is no step of 12"),
         (["request.yaml", "--class", "potion"], "says already"),
+        (["--class", "potion", "-n", "64", "--columns", "64", "--scale", "32"], "for a gif"),
+        (["--class", "potion", "-n", "64", "--scale", "32", "--out", "a.webp"], "for a webp"),
     ],
 )
 def test_bad_call_is_told_what_would_be_right(

@@ -102,6 +102,7 @@ def test_more_asks_each_context_for_so_many() -> None:
     asked = extension.more(first.request, 80)
     made = planned(extension.extended(first.request, base(first), asked))
     assert {count for _, count in made.contexts()} == {80}
+    assert asked.parent is None, "an extension's own parent is not the one to extend"
 
 
 def test_what_is_left_out_is_the_parents() -> None:

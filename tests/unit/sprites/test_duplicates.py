@@ -47,6 +47,14 @@ def test_equal_sprites_are_one_group_in_ascending_order() -> None:
     assert find_near_duplicates(iter([one, two, one, two, one])) == [[0, 2, 4], [1, 3]]
 
 
+def test_colours_that_are_premultiplied_are_taken_as_they_are() -> None:
+    images = np.zeros((2, 8, 8, 4), dtype=np.uint8)
+    images[..., 3] = 64
+    images[1, ..., :3] = 40  # they differ by 35; multiplied once more by their alpha, by 9
+    assert find_near_duplicates(images, 20.0, premultiplied=True) == []
+    assert find_near_duplicates(images, 20.0) == [[0, 1]]
+
+
 def test_what_is_transparent_makes_no_difference() -> None:
     images = np.zeros((2, 8, 8, 4), dtype=np.uint8)
     images[1, ..., :3] = 200

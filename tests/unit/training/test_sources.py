@@ -129,6 +129,24 @@ def test_arrays_that_are_no_sprites_are_refused(tmp_path: Path) -> None:
         read(tmp_path / "y.npy", 16)
 
 
+def test_labels_tell_classes_or_none(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((3, 16, 16, 3), dtype=np.uint8))
+    np.save(tmp_path / "label.npy", np.array([0, 1, -1]))
+    found = read(tmp_path, 16)
+    assert found.classes == ("class-0", "class-1")
+    assert found.labels.tolist() == [0, 1, NO_CLASS]
+    for wrong in (np.array(["potion", "book", "book"]), np.array([0, 1, -2])):
+        np.save(tmp_path / "label.npy", wrong)
+        with pytest.raises(UsageError, match="its labels are"):
+            read(tmp_path, 16)
+
+
+def test_a_table_with_a_short_row_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text("category,file_name\na,1.png\nb\n")
+    with pytest.raises(UsageError, match="row 2 is shorter"):
+        read(tmp_path, 16)
+
+
 def test_arrays_that_hold_objects_are_not_unpacked(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([{}, {}], dtype=object), allow_pickle=True)
     with pytest.raises(UsageError, match="no array that can be read"):
@@ -140,6 +158,9 @@ def test_nothing_at_all_is_refused(tmp_path: Path) -> None:
         read(tmp_path, 16)
     with pytest.raises(UsageError, match="no such folder"):
         read(tmp_path / "none", 16)
+    (tmp_path / "one.png").write_bytes(b"x")
+    with pytest.raises(UsageError, match="it is a file"):
+        read(tmp_path / "one.png", 16)
 
 
 @pytest.mark.parametrize(("mode", "count"), [("L", 1), ("RGB", 3), ("P", 3), ("RGBA", 4)])

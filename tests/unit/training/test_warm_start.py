@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from core.diffusion.model import load_model, save_model
-from core.errors import CorruptError, UsageError
+from core.errors import CorruptError, ModelError, UsageError
 from core.training import blueprint, warm_start
 from core.training.examples import Examples
 from core.training.loop import Run
@@ -18,11 +18,11 @@ from core.training.regime import Budget, Regime
 COLUMNS = {"unet": "unet.context.weight", "context-unet": "unet.contextembed1.model.0.weight"}
 
 
-def fresh(examples: Examples, network: Network = "unet", seed: int = 0) -> Run:
+def fresh(examples: Examples, network: Network = "unet", seed: int = 0, batch: int = 2) -> Run:
     torch.set_num_threads(1)
     options = Options(data="", out="", name="tiny", network=network, size=16)
     denoiser = blueprint.make(blueprint.draft(options, examples, 4), seed)
-    return Run(examples, denoiser, Regime(batch=2, seed=seed))
+    return Run(examples, denoiser, Regime(batch=batch, seed=seed))
 
 
 def renamed(examples: Examples) -> Examples:
@@ -77,6 +77,9 @@ def test_a_checkpoint_gives_average_moments_and_images_too(
         assert torch.equal(moments[0][key], moments[1][key])
     run.train(Budget(images=2))
     assert run.all_images == 8
+    larger = fresh(examples, batch=4)
+    warm_start.begin(larger, path)
+    assert larger.all_images == 6, "as many as were shown, whatever a step shows now"
 
 
 def test_another_network_is_refused_with_what_differs(examples: Examples, tmp_path: Path) -> None:
@@ -101,6 +104,13 @@ def test_a_model_of_other_times_is_refused(examples: Examples, tmp_path: Path) -
 def test_a_file_that_is_neither_is_refused(examples: Examples, tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     with pytest.raises(UsageError, match="no such file"):
+        warm_start.begin(fresh(examples), path)
+    whole = tmp_path / "model.safetensors"
+    options = Options(data="", out="", name="t", size=16)
+    spec = blueprint.draft(options, examples, 4)
+    save_model(whole, spec, blueprint.make(spec, 0))
+    path.write_bytes(whole.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="no whole file"):
         warm_start.begin(fresh(examples), path)
     save_file({"x": torch.zeros(1)}, path)
     with pytest.raises(CorruptError, match="no checkpoint"):

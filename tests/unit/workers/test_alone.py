@@ -137,6 +137,19 @@ def test_what_is_no_samples_fault_ends_the_shard(plan: Plan, error: Exception) -
     assert not told.given_up
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_sample_that_fails_as_a_pilot_too_is_the_shards_failure(
+    spec: ModelSpec, before: bool
+) -> None:
+    plan = Plan(load.parse(REQUEST + "pixels: {palette: 4}\n"), spec)
+    bad, told = samples(plan)[3], Told()
+    renderer = FaultyRenderer({bad.noise_key: ArithmeticError("not finite")})
+    with pytest.raises(ArithmeticError):
+        alone(plan, renderer, told, **({bad.key: "it kills"} if before else {}))
+    assert list(told.given_up) == ([] if before else [bad.key])
+    assert told.tried[-1] is None, "nothing is left to be blamed"
+
+
 def test_pilot_of_another_shard_is_not_given_up(spec: ModelSpec) -> None:
     plan = Plan(load.parse(REQUEST + "pixels: {palette: 4}\n"), spec)
     other = next(plan.samples(Shard(1, 79, 1)))
