@@ -40,9 +40,11 @@ def interruptible() -> Iterator[Event]:
 
 
 def heeded() -> dict[signal.Signals, Any]:
-    """The signals to stop, with what they do now; without those that `nohup` has us ignore."""
+    """The signals to stop, with what they do now; not a closed terminal's under `nohup`."""
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-    return {number: does for number, does in handlers.items() if does is not signal.SIG_IGN}
+    if handlers[signal.SIGHUP] is signal.SIG_IGN:
+        del handlers[signal.SIGHUP]
+    return handlers
 
 
 def interrupted(console: Console, message: str) -> typer.Exit:

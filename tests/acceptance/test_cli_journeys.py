@@ -7,7 +7,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -269,6 +269,15 @@ def test_terminal_shows_a_live_bar_and_the_sheet(spritemill: Program) -> None:
     assert "38;2;" in drawn
 
 
+@pytest.fixture
+def _heeded() -> Iterator[None]:
+    """Children hear of a closed terminal, also where the tests themselves run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_heeded")
 def test_closed_terminal_ends_the_run_in_order(spritemill: Program) -> None:
     request = spritemill.request(LARGE)
     master, slave = pty.openpty()
