@@ -1,6 +1,7 @@
 """Make the bucket that `store_url` names, once the store answers: for stores that begin empty.
 
-Address, region and credentials are those of Spritemill's settings. A bucket that is there stays.
+Address and credentials are those of Spritemill's settings. A bucket that is there stays. On AWS
+outside us-east-1, make it yourself.
 """
 
 import sys
@@ -8,16 +9,23 @@ import time
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    HTTPClientError,
+)
 
 from core import settings as configuration
+from core.errors import SpritemillError
 
 _PATIENCE = 120.0
-_THERE = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
+_SERVER_ERROR = 500
 
 
 def make(settings: configuration.Settings) -> str:
-    """The bucket's name. Raises what the store said last, when it has not made one in time."""
+    """The bucket's name. Raises what the store said, if it is not there in time."""
     name = urlsplit(settings.store_url).netloc
     client = boto3.client(
         "s3", endpoint_url=settings.s3_endpoint or None, region_name=settings.s3_region
@@ -27,11 +35,12 @@ def make(settings: configuration.Settings) -> str:
         try:
             client.create_bucket(Bucket=name)
         except ClientError as error:
-            if error.response["Error"]["Code"] in _THERE:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] < _SERVER_ERROR:
+                client.head_bucket(Bucket=name)  # ours, and there already, or no retry helps
                 return name
             if time.monotonic() > until:
                 raise
-        except BotoCoreError:
+        except (EndpointConnectionError, ConnectionClosedError, HTTPClientError):
             if time.monotonic() > until:
                 raise
         else:
@@ -40,4 +49,7 @@ def make(settings: configuration.Settings) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"The bucket {make(configuration.load())} is there.\n")
+    try:
+        sys.stdout.write(f"The bucket {make(configuration.load())} is there.\n")
+    except (ClientError, BotoCoreError, SpritemillError) as error:
+        sys.exit(f"The bucket cannot be made: {error}")

@@ -13,7 +13,7 @@ RUN python -m venv /opt/spritemill \
 FROM python:3.12-slim-bookworm
 RUN useradd --uid 10001 --create-home --home-dir /home/mill mill
 COPY --from=build /opt/spritemill /opt/spritemill
-COPY deploy/bucket.py /opt/spritemill/bucket.py
+COPY --chmod=644 deploy/bucket.py /opt/spritemill/bucket.py
 ENV PATH=/opt/spritemill/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     SPRITEMILL_HOME=/home/mill/spritemill

@@ -8,9 +8,10 @@
 FROM python:3.12-slim-bookworm AS build
 ARG TORCH_INDEX=https://pypi.org/simple
 WORKDIR /src
-COPY deploy/constraints.txt pyproject.toml README.md LICENSE ./
+COPY deploy/constraints.txt ./
 RUN python -m venv /opt/spritemill \
  && /opt/spritemill/bin/pip install --no-cache-dir -c constraints.txt --index-url "$TORCH_INDEX" torch
+COPY pyproject.toml README.md LICENSE ./
 COPY core core
 COPY orchestrator orchestrator
 COPY workers workers

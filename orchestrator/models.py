@@ -107,7 +107,7 @@ def add(path: Path, name: str, ledger: "Ledger", store: "Store") -> Model:
     if row.name != spec.name:
         raise ConflictError(
             f"name = {spec.name}: these weights are registered already, as {row.name}.",
-            remedy=f"Use that name, or first: spritemill models remove {row.name}",
+            remedy=f"Use that name, or first: spritemill models remove {sha256[:16]}",
         )
     models.renew(ledger, sha256)
     return Model(ModelSpec.model_validate_json(row.spec), sha256, bundled=False)

@@ -55,7 +55,8 @@ class Training:
                     raise _error(event)
                 yield event
             code = self._process.wait()
-            as_asked = self._asked > 1 or (self._asked and code == INTERRUPTED)
+            # the second: it had not begun to listen yet
+            as_asked = self._asked > 1 or (self._asked and code in (INTERRUPTED, -signal.SIGINT))
             if code and not as_asked:
                 raise self._unexpected()
 

@@ -24,8 +24,8 @@ def in_turn(examples: Examples) -> tuple[NDArray[np.float32], NDArray[np.int64]]
     """How far sprites are from all others when a tenth of them is held out, then the next; and
     their rows.
 
-    Held out as `split` does it: with their near-duplicates, and none that has a look-alike left, so
-    fewer come back than went. Composed sprites neither are held out nor stay.
+    Held out as `split` does it: with their near-duplicates, of which one is measured, and none that
+    has a look-alike left. Composed sprites neither are held out nor stay.
     """
     given = np.flatnonzero(~examples.composed)
     images = examples.images[given]
@@ -33,8 +33,9 @@ def in_turn(examples: Examples) -> tuple[NDArray[np.float32], NDArray[np.int64]]
     order = np.random.default_rng(0).permutation(len(groups))[:_MOST_GROUPS]
     gaps, rows = [np.zeros(0, dtype=np.float32)], [np.zeros(0, dtype=np.int64)]
     for turn in np.array_split(order, _TURNS):
-        held = np.array([row for group in turn for row in groups[group]], dtype=np.int64)
-        left = np.delete(images, held, axis=0)
+        gone = [row for group in turn for row in groups[group]]
+        held = np.array([groups[group][0] for group in turn], dtype=np.int64)
+        left = np.delete(images, gone, axis=0)
         if len(held) and len(left):
             held = held[~split.look_alikes(images[held], left)]
             whole = Neighbours(prints(left, left.shape[1]), (), ())

@@ -68,7 +68,7 @@ def _drawn(layer: Layer) -> NDArray[np.bool_]:
 
 def _is_seen(left: NDArray[np.bool_], drawn: NDArray[np.bool_]) -> bool:
     """Whether a part of which pixels are left on top should be told: a hidden one teaches lies."""
-    return bool(left.sum() >= min(_SEEN_PIXELS, _SEEN_SHARE * drawn.sum()))
+    return bool(left.sum() >= max(1, min(_SEEN_PIXELS, _SEEN_SHARE * drawn.sum())))
 
 
 def _over(below: NDArray[np.uint8], above: NDArray[np.uint8]) -> NDArray[np.uint8]:

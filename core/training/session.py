@@ -50,7 +50,8 @@ def train(options: Options, emit: Emit, stop: Event) -> None:
     with _alone(out):
         checkpoint = out / CHECKPOINT
         _refuse_confusion(checkpoint, resume=options.resume)
-        _refuse_missing(options.begin_from)
+        if options.begin_from:
+            warm_start.refuse_missing(Path(options.begin_from))
         prepared = _prepare(options)
         machine, denoiser = _machine(options), blueprint.make(prepared.spec, options.seed)
         spec = prepared.spec
@@ -60,16 +61,17 @@ def train(options: Options, emit: Emit, stop: Event) -> None:
             run.resume(checkpoint)
         elif options.begin_from:
             warm_start.begin(run, Path(options.begin_from))
-        _draw_noising(out, prepared)
         budget = _budget(options)
         goal = Goal(spec, prepared.tested, budget, out, options.look_minutes * 60)
-        emit(_begun(run, prepared))
-        watch = Watch(run, goal, emit)
-        finished = run.train(budget, watch, stop)
-        if finished:
-            watch.look(last=True)
-        else:
-            watch.keep()
+        with disk_errors(str(out)):
+            _draw_noising(out, prepared)
+            emit(_begun(run, prepared))
+            watch = Watch(run, goal, emit)
+            finished = run.train(budget, watch, stop)
+            if finished:
+                watch.look(last=True)
+            else:
+                watch.keep()
         emit(_done(run, out, finished=finished))
 
 
@@ -84,8 +86,7 @@ def _alone(out: Path) -> Iterator[None]:
     except OSError as error:
         raise UsageError(f"out = {out}: it cannot be written: {error}.") from error
     try:
-        with disk_errors(str(out)):
-            yield
+        yield
     finally:
         lock.release()
 
@@ -98,11 +99,6 @@ def _refuse_confusion(checkpoint: Path, *, resume: bool) -> None:
             f"{checkpoint} is there already.",
             remedy="Go on from it with --resume, or give another folder.",
         )
-
-
-def _refuse_missing(begin_from: str) -> None:
-    if begin_from and not Path(begin_from).is_file():
-        raise UsageError(f"from = {begin_from}: there is no such file.")
 
 
 def _prepare(options: Options) -> _Prepared:

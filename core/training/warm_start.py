@@ -28,8 +28,7 @@ def begin(run: Run, path: Path) -> None:
     Raises UsageError when the network is another, ModelError or CorruptError for a file that is
     neither.
     """
-    if not path.is_file():
-        raise UsageError(f"from = {path}: there is no such file.")
+    refuse_missing(path)
     try:
         spec = weights.read_spec(path)
     except ModelError:
@@ -45,6 +44,12 @@ def begin(run: Run, path: Path) -> None:
         ) from error
     for denoiser in (run.denoiser, run.ema.denoiser):
         denoiser.load_state_dict(_fitted(run, path, denoiser.state_dict(), tensors, names))
+
+
+def refuse_missing(path: Path) -> None:
+    """Raises UsageError."""
+    if not path.is_file():
+        raise UsageError(f"from = {path}: there is no such file.")
 
 
 def _refuse_other_times(run: Run, path: Path, spec: ModelSpec) -> None:

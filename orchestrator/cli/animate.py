@@ -67,7 +67,8 @@ def animate(
         asked = _sampled(asked, {"sampler": sampler, "steps": steps})
         made_of = service.check(asked)
         taken = numbers(frames, made_of.request.sampling.steps or 1)
-        _refuse_large(kind, sprites, len(taken), min(columns, sprites), made_of.spec.size * scale)
+        cell = (made_of.spec.size + max(1, made_of.spec.size // 16)) * scale  # with the gap
+        _refuse_large(kind, sprites, len(taken), min(columns, sprites), cell)
         film = Film(sprites, taken, show, kind, scale, columns)
         made = service.animate(asked, film)
     _write(out, made)
@@ -79,9 +80,8 @@ def animate(
     )  # fmt: skip
 
 
-def _refuse_large(kind: str, sprites: int, frames: int, across: int, width: int) -> None:
+def _refuse_large(kind: str, sprites: int, frames: int, across: int, cell: int) -> None:
     """Raises UsageError for pictures that the format cannot hold, or a machine's memory."""
-    cell = width * 17 // 16 + 1  # with the gap
     sides = across * cell, -(-sprites // across) * cell
     if max(sides) > _MOST_WIDE[kind] or sides[0] * sides[1] * frames > _MOST_PIXELS:
         raise UsageError(

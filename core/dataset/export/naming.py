@@ -69,7 +69,7 @@ class Pattern:
             raise self._fault(f"{name[:100]!r} has {len(name)} characters, not 1 to {LONGEST}")
         return name
 
-    def refuse_collisions(self, records: Iterable[Record]) -> None:
+    def refuse_bad_names(self, records: Iterable[Record]) -> None:
         """Raises RequestError when two of the sprites would have one name, or one has too long a
         name.
         """

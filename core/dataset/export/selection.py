@@ -81,7 +81,7 @@ def select(
         if not count:
             problem = "its share of the sprites is less than one"
             raise RequestError([Fault("split", name, problem)])
-    Pattern(options.name).refuse_collisions(_records(path, kept))
+    Pattern(options.name).refuse_bad_names(_records(path, kept))
     return selection
 
 

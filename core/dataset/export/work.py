@@ -74,7 +74,9 @@ def export(
         try:
             run.write()
         except RequestError:
-            if not run.written:  # nothing of it is there: the mended command may come here
+            if not any(
+                out.head(kind.proof(piece)) for piece in run.pieces
+            ):  # nothing of it is there: the mended command may come here
                 out.delete(claim.MARKER)
             raise
         kind.conclude(run.pieces, job)
