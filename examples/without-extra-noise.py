@@ -43,17 +43,19 @@ def main() -> None:
 def _row(model: Model, steps: int, seed: int, label: str, sampler: Sampler, *, fresh: bool) -> Row:
     spec = model.spec
     keys = [noise_key(seed, name, 0) for name in CLASSES]
-    own = SampleNoise.of(spec, keys)
+    own = SampleNoise.of(spec, keys, model.device)
     contexts = torch.eye(spec.context_length)[[spec.classes.index(name) for name in CLASSES]]
     sigmas = karras_sigmas(steps, spec.sigma_min, spec.sigma_max)
-    noise: Callable[[int], Tensor] = own.step if fresh else lambda _: torch.zeros(())
+    noise: Callable[[int], Tensor] = (
+        own.step if fresh else lambda _: torch.zeros((), device=model.device)
+    )
     with torch.inference_mode():
         images = sampler(
             Guided(model.denoiser, GUIDANCE),
-            own.initial().to(model.device) * sigmas[0],
+            own.initial() * sigmas[0],
             sigmas,
             contexts.to(model.device),
-            noise=lambda step: noise(step).to(model.device),
+            noise=noise,
             on_step=lambda _: None,
         )
     return label, list(to_rgba(images.cpu().numpy(), "soft"))

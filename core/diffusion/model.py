@@ -1,11 +1,13 @@
 """A model's file: the denoiser's tensors and, in the header, everything that describes them."""
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from core import weights
 from core.diffusion.context_unet import ContextUNetConfig
@@ -14,7 +16,7 @@ from core.diffusion.device import compute_dtype
 from core.diffusion.noise_prediction import NoisePrediction
 from core.diffusion.schedules import LinearBetas
 from core.diffusion.unet import Preconditioned, UNetConfig
-from core.errors import ModelError
+from core.errors import ModelError, StoreError
 from core.weights.spec import ModelSpec
 
 Trainable = Preconditioned | NoisePrediction
@@ -47,22 +49,40 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
 
 
 def save_model(path: Path, spec: ModelSpec, denoiser: Trainable) -> None:
-    """Write weights as float16, half the size of float32 and finer than bfloat16."""
+    """Write weights as float16, half the size of float32 and finer than bfloat16.
+
+    Raises StoreError.
+    """
     tensors = {
         name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for name, value in denoiser.state_dict().items()
     }
+    write_tensors(path, tensors, {weights.METADATA_KEY: spec.model_dump_json()})
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], told: dict[str, str]) -> None:
+    """Write a safetensors file so that a kill at any moment leaves the old one or the new one.
+
+    Raises StoreError.
+    """
     partial = path.with_name(path.name + ".part")
-    save_file(tensors, partial, metadata={weights.METADATA_KEY: spec.model_dump_json()})
-    partial.chmod(0o644)  # safetensors lets nobody else read what it writes
-    partial.replace(path)
+    try:
+        save_file(tensors, partial, metadata=told)
+        partial.chmod(0o644)  # safetensors lets nobody else read what it writes
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise StoreError(
+            f"{path} could not be written: {error}.", remedy="Is there room, and may we write?"
+        ) from error
 
 
 def build(spec: ModelSpec) -> Trainable:
     """The denoiser that a spec describes, with fresh weights. Raises ModelError."""
     try:
         config = _config(spec)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"unet = {spec.unet}: not a network of this version ({error}).",
             remedy="Use a model of this version of Spritemill.",
@@ -90,4 +110,5 @@ def describe(config: UNetConfig | ContextUNetConfig) -> dict[str, object]:
 def _config(spec: ModelSpec) -> UNetConfig | ContextUNetConfig:
     if spec.network == "context-unet":
         return ContextUNetConfig(**spec.unet)
-    return UNetConfig(**{**spec.unet, "widths": tuple(spec.unet["widths"])})
+    told = {"widths": tuple(spec.unet["widths"]), "group": spec.unet["group"]}  # no tensor shows it
+    return UNetConfig(**{**spec.unet, **told})

@@ -18,19 +18,24 @@ class SampleNoise:
     """Unit normal noise for samples keyed by 16 bytes each, for every step a draw of its own.
 
     Counter-based: Philox-4x64 (Salmon et al. 2011) keyed by the sample, the step in the counter's
-    upper half. Only numpy's raw bits are used, because those alone are stable between versions.
+    upper half. Only numpy's raw bits are used, because those alone are stable between versions; the
+    device makes normals of them.
     """
 
-    def __init__(self, keys: Sequence[bytes], shape: tuple[int, ...], chroma: float = 1.0) -> None:
+    def __init__(
+        self, keys: Sequence[bytes], shape: tuple[int, ...], chroma: float = 1.0,
+        device: torch.device | str = "cpu",
+    ) -> None:  # fmt: skip
         """`shape` is C, H, W; `chroma` is the model's (see `muted`)."""
         self._keys = [int.from_bytes(key, "little") for key in keys]
         self._shape = shape
         self._chroma = chroma
+        self._device = device
 
     @classmethod
-    def of(cls, spec: ModelSpec, keys: Sequence[bytes]) -> Self:
+    def of(cls, spec: ModelSpec, keys: Sequence[bytes], device: torch.device | str = "cpu") -> Self:
         """The noise that a model is sampled with, for samples of its size."""
-        return cls(keys, (spec.channels, spec.size, spec.size), spec.chroma)
+        return cls(keys, (spec.channels, spec.size, spec.size), spec.chroma, device)
 
     def initial(self) -> Tensor:
         """What sampling starts from, [B, *shape] float32."""
@@ -42,10 +47,12 @@ class SampleNoise:
 
     def _draw(self, block: int) -> Tensor:
         count = math.prod(self._shape)
-        pairs = -(-count // 2)
-        normals = np.stack([_normals(key, block, pairs)[:count] for key in self._keys])
-        noise = torch.from_numpy(normals).reshape(len(self._keys), *self._shape)
-        return muted(noise, self._chroma)
+        even = count + count % 2
+        bits = np.stack(
+            [np.random.Philox(key=key, counter=block << 128).random_raw(even) for key in self._keys]
+        )
+        normals = _normals(bits, self._device)[:, :count]
+        return muted(normals.reshape(len(self._keys), *self._shape), self._chroma)
 
 
 def muted(noise: Tensor, chroma: float) -> Tensor:
@@ -62,11 +69,10 @@ def muted(noise: Tensor, chroma: float) -> Tensor:
     return torch.cat([torch.lerp(grey, colours, chroma), rest], dim=1)
 
 
-def _normals(key: int, block: int, pairs: int) -> NDArray[np.float32]:
-    """`2 * pairs` normals by the Box-Muller transform of 53-bit uniforms in (0, 1]."""
-    raw = np.random.Philox(key=key, counter=block << 128).random_raw(2 * pairs)
-    uniform = ((raw >> np.uint64(11)) + np.uint64(1)) * 2.0**-53
-    radius = np.sqrt(-2.0 * np.log(uniform[:pairs]))
-    angle = 2.0 * np.pi * uniform[pairs:]
-    both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
-    return both.astype(np.float32)
+def _normals(bits: NDArray[np.uint64], device: torch.device | str) -> Tensor:
+    """Normals [B, N] float32 by the Box-Muller transform of 53-bit uniforms in (0, 1]; N even."""
+    whole = torch.from_numpy((bits >> np.uint64(11)).view(np.int64))
+    uniform = whole.to(device, non_blocking=True).double().add_(1).mul_(2.0**-53)
+    first, second = uniform.chunk(2, dim=1)
+    radius, angle = first.log().mul_(-2).sqrt_(), second * (2 * math.pi)
+    return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1).float()

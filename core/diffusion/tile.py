@@ -46,11 +46,11 @@ def render_tile(
         raise UsageError(f"keys: a tile holds 1 to {size} sprites, not {count}.")
     sampler, guidance = _resolved(sampling)
     padded = [*keys, *[keys[0]] * (size - count)]
-    noise = SampleNoise.of(spec, padded)
+    noise = SampleNoise.of(spec, padded, model.device)
     negative = None if negatives is None else _padded(negatives, size, model.device)
     sigmas: Sequence[float] = levels(spec, sampling)
     denoise: Denoiser = Guided(model.denoiser, guidance, negative, sampling.interval)
-    x = noise.initial().to(model.device)
+    x = noise.initial()
     if given is None:
         x = x * sigmas[0]
     else:
@@ -63,7 +63,7 @@ def render_tile(
             x,
             sigmas,
             _padded(contexts, size, model.device),
-            noise=lambda step: noise.step(step).to(model.device, non_blocking=True),
+            noise=noise.step,
             on_step=on_step,
         )
     return to_rgba(images[:count].cpu().numpy(), alpha)

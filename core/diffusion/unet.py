@@ -2,7 +2,8 @@
 
 Pixels are folded 2x2 into channels, so that the finest convolutions run at half the resolution:
 most of a small network's cost is there. The sum of a noise-level and a context embedding scales
-and shifts every block.
+and shifts every block. The context's has a layer of its own, so that words may mean together what
+none means alone.
 """
 
 import math
@@ -15,7 +16,6 @@ from torch.nn import functional
 GRAIN = 8
 """Widths and heights of sprites must be multiples of it: the pixels are halved three times."""
 
-_GROUPS = 16
 _FREQUENCIES = 64
 
 
@@ -23,26 +23,33 @@ _FREQUENCIES = 64
 class UNetConfig:
     """Sizes of the network; `widths` are the channels at 1/2, 1/4 and 1/8 of the resolution.
 
-    `context` 0 makes it unconditional.
+    `group` channels are normalised together, of which each width is a multiple. A CPU sums 16 that
+    lie side by side at once: with 4 the same normalisation takes up to 15 times as long. `context`
+    0 makes it unconditional.
     """
 
     channels: int
     context: int
-    widths: tuple[int, int, int] = (64, 128, 192)
-    embedding: int = 256
+    widths: tuple[int, int, int] = (96, 160, 224)
+    embedding: int = 384
     heads: int = 4
     fold: int = 2
+    group: int = 16
+
+    def __post_init__(self) -> None:
+        if self.group <= 0 or any(width <= 0 or width % self.group for width in self.widths):
+            raise ValueError(f"widths {self.widths}: they must be multiples of {self.group}")
 
 
 class Residual(nn.Module):
     """Two convolutions around which the input is added; the embedding scales and shifts."""
 
-    def __init__(self, before: int, after: int, embedding: int) -> None:
+    def __init__(self, before: int, after: int, embedding: int, group: int) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(_GROUPS, before)
+        self.norm1 = nn.GroupNorm(before // group, before)
         self.conv1 = nn.Conv2d(before, after, 3, padding=1)
         self.film = nn.Linear(embedding, 2 * after)
-        self.norm2 = nn.GroupNorm(_GROUPS, after)
+        self.norm2 = nn.GroupNorm(after // group, after)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1)
         self.skip = nn.Conv2d(before, after, 1) if before != after else nn.Identity()
         nn.init.zeros_(self.conv2.weight)
@@ -58,10 +65,10 @@ class Residual(nn.Module):
 class Attention(nn.Module):
     """Self-attention over the pixels, added to the input."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, group: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = nn.GroupNorm(_GROUPS, width)
+        self.norm = nn.GroupNorm(width // group, width)
         self.qkv = nn.Conv2d(width, 3 * width, 1)
         self.out = nn.Conv2d(width, width, 1)
         nn.init.zeros_(self.out.weight)
@@ -81,32 +88,33 @@ class UNet(nn.Module):
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         a, b, c = config.widths
-        e, folded = config.embedding, config.channels * config.fold**2
+        e, g, folded = config.embedding, config.group, config.channels * config.fold**2
         self.config = config
         self.fold = config.fold
         if config.context:
             self.context = nn.Linear(config.context, e)
+            self.context2 = nn.Linear(e, e)
             nn.init.normal_(self.context.weight, std=0.5)  # one-hots: loud enough at once
         self.level1 = nn.Linear(2 * _FREQUENCIES, e)
         self.level2 = nn.Linear(e, e)
         self.enter = nn.Conv2d(folded, a, 3, padding=1)
-        self.down1 = Residual(a, a, e)
+        self.down1 = Residual(a, a, e, g)
         self.shrink1 = nn.Conv2d(a, b, 3, stride=2, padding=1)
-        self.down2 = Residual(b, b, e)
-        self.look2 = Attention(b, config.heads)
+        self.down2 = Residual(b, b, e, g)
+        self.look2 = Attention(b, config.heads, g)
         self.shrink2 = nn.Conv2d(b, c, 3, stride=2, padding=1)
-        self.down3 = Residual(c, c, e)
-        self.look3 = Attention(c, config.heads)
-        self.middle = Residual(c, c, e)
-        self.up3 = Residual(2 * c, c, e)
+        self.down3 = Residual(c, c, e, g)
+        self.look3 = Attention(c, config.heads, g)
+        self.middle = Residual(c, c, e, g)
+        self.up3 = Residual(2 * c, c, e, g)
         self.grow2 = nn.Conv2d(c, b, 1)
-        self.up2 = Residual(2 * b, b, e)
-        self.review2 = Attention(b, config.heads)
-        self.refine2 = Residual(b, b, e)
+        self.up2 = Residual(2 * b, b, e, g)
+        self.review2 = Attention(b, config.heads, g)
+        self.refine2 = Residual(b, b, e, g)
         self.grow1 = nn.Conv2d(b, a, 1)
-        self.up1 = Residual(2 * a, a, e)
-        self.refine1 = Residual(a, a, e)
-        self.norm = nn.GroupNorm(_GROUPS, a)
+        self.up1 = Residual(2 * a, a, e, g)
+        self.refine1 = Residual(a, a, e, g)
+        self.norm = nn.GroupNorm(a // g, a)
         self.leave = nn.Conv2d(a, folded, 3, padding=1)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]  # there is one
@@ -128,7 +136,9 @@ class UNet(nn.Module):
         angles = level[:, None] * rising.exp()[None]
         waves = torch.cat([angles.cos(), angles.sin()], dim=1).to(context.dtype)
         level = self.level2(functional.silu(self.level1(waves)))
-        return functional.silu(level + self.context(context) if self.config.context else level)
+        if self.config.context:
+            level = level + self.context2(functional.silu(self.context(context)))
+        return functional.silu(level)
 
 
 def _double(x: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from core.request.quality import ENCODER_SIZE
 from core.request.spec import Asked, ContextSpec, Outputs, Parent, Request
 from core.weights.spec import ModelSpec
 
-RENDERER_VERSION = 3
+RENDERER_VERSION = 4
 """Raised whenever the same request, weights and numerics class would give other pixels."""
 
 _MOST_FAULTS = 20

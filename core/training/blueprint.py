@@ -41,7 +41,7 @@ def draft(options: Options, examples: Examples, channels: int) -> ModelSpec:
         **known, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX, chroma=_CHROMA,
         unet=describe(UNetConfig(channels, context)),
         defaults=SamplingDefaults(
-            sampler="dpmpp_2m_sde", steps=12, guidance=_GUIDED if context else _UNGUIDED
+            sampler="dpmpp_2m_sde", steps=8, guidance=_GUIDED if context else _UNGUIDED
         ),
     )  # fmt: skip
 

@@ -1,17 +1,15 @@
 """A training run on disk: one file, replaced whole, that a killed run goes on from."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from core.diffusion.model import Trainable
+from core.diffusion.model import Trainable, write_tensors
 from core.errors import CorruptError
 from core.training.ema import Ema
 
@@ -54,19 +52,15 @@ def save(
     path: Path, denoiser: Trainable, ema: Ema, optimizer: torch.optim.AdamW, progress: Progress,
     names: Sequence[str],
 ) -> None:  # fmt: skip
-    """Write a checkpoint so that a kill at any moment leaves the old one or the new one."""
+    """Write a checkpoint, as `write_tensors` does."""
     tensors = {f"net.{name}": value for name, value in denoiser.state_dict().items()}
     tensors |= {f"ema.{name}": value for name, value in ema.denoiser.state_dict().items()}
     for name, parameter in denoiser.named_parameters():
         for key, value in optimizer.state[parameter].items():
             tensors[f"adam.{key}.{name}"] = value
     plain = {name: value.contiguous() for name, value in tensors.items()}
-    partial = path.with_name(path.name + ".part")
     told = {PROGRESS: json.dumps(asdict(progress)), NAMES: json.dumps(names)}
-    save_file(plain, partial, metadata=told)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_tensors(path, plain, told)
 
 
 def read(path: Path) -> Saved:

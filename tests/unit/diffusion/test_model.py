@@ -13,7 +13,7 @@ from core import weights
 from core.diffusion.device import compute_dtype, facts, numerics
 from core.diffusion.model import build, load_model, save_model
 from core.diffusion.noise_prediction import NoisePrediction
-from core.errors import ModelError
+from core.errors import ModelError, StoreError
 from core.weights.spec import ModelSpec
 
 from .conftest import CLASSES, WORDS, awake, course_spec, learnt, small_spec
@@ -34,6 +34,13 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     x, sigma, context = torch.randn(2, 4, 16, 16), torch.tensor([0.1, 9.0]), torch.eye(4)[:2]
     with torch.no_grad():
         assert torch.equal(model.denoiser(x, sigma, context), rounded(x, sigma, context))
+
+
+def test_a_model_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "full" / "model.safetensors"
+    with pytest.raises(StoreError, match=r"model\.safetensors could not be written"):
+        save_model(place, small_spec(), build(small_spec()))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -160,11 +167,12 @@ def test_a_truncated_file_is_refused(small_file: Path, tmp_path: Path) -> None:
     "unet",
     [
         {},
-        {"channels": 4, "context": 4, "widths": [16, 32, 32], "depth": 9},
-        {"channels": 3, "context": 4, "widths": [16, 32, 32]},
-        {"channels": 4, "context": 5, "widths": [16, 32, 32]},
-        {"channels": 4, "context": 4, "widths": [16, 32, 40]},
-        {"channels": 4, "context": 4, "widths": [0, 32, 32]},
+        {"channels": 4, "context": 4, "widths": [16, 32, 32]},
+        {"channels": 4, "context": 4, "widths": [16, 32, 32], "group": 16, "depth": 9},
+        {"channels": 3, "context": 4, "widths": [16, 32, 32], "group": 16},
+        {"channels": 4, "context": 5, "widths": [16, 32, 32], "group": 16},
+        {"channels": 4, "context": 4, "widths": [16, 32, 40], "group": 16},
+        {"channels": 4, "context": 4, "widths": [16, 32, 32], "group": 0},
     ],
 )
 def test_a_network_of_another_version_is_refused(unet: dict[str, object]) -> None:
