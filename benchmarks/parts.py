@@ -30,8 +30,8 @@ from workers import renderer
 from workers.render import Unwatched, render_samples
 
 WORDS = (
-    "boots", "hair", "glove", "cloak", "pants", "shield", "robe", "sword", "skirt", "hood",
-    "shirt", "club", "belt", "axe", "rod", "horn", "mace", "buckler", "staff", "flail",
+    "boots", "hair", "glove", "shield", "cloak", "pants", "robe", "sword", "skirt", "horn",
+    "hood", "shirt", "axe", "staff", "club", "rod", "helm", "mace", "buckler", "flail",
 )  # fmt: skip
 """The commonest that name a part of a hero, not a colour or a people."""
 
