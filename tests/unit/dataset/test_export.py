@@ -21,7 +21,7 @@ from core.dataset.export.splitting import split
 from core.dataset.export.work import Exported, export
 from core.dataset.shard import pack
 from core.dataset.source import Source
-from core.errors import ConflictError, CorruptError, NotFoundError, RequestError
+from core.errors import CorruptError, NotFoundError, RequestError
 from tests.unit.dataset.bench import Bench, folder_store
 
 
@@ -320,51 +320,6 @@ def test_part_that_is_in_no_sample_of_a_shard_goes_on_behind_it(
         path.unlink()
     assert exported(dataset.source, out, asked).written == 1
     assert [row["number"] for row in rows(out)] == [*range(25), 98, 99]
-
-
-def test_folder_with_other_files_is_refused_untouched(dataset: Bench, tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("mine")
-    out = tmp_path
-    with pytest.raises(ConflictError, match="no part of an export"):
-        exported(dataset.source, out)
-    assert not (out / MARKER).exists()
-
-
-def test_folder_with_files_that_no_store_would_name_is_refused(
-    dataset: Bench, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "holiday photo.jpg").write_text("mine")
-    with pytest.raises(ConflictError, match="it holds holiday photo"):
-        exported(dataset.source, out)
-    assert not (out / MARKER).exists()
-
-
-def test_refused_export_leaves_the_folder_to_the_mended_command(
-    dataset: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "out"
-    with pytest.raises(RequestError, match="characters"):
-        exported(dataset.source, out, Options(name="{key}-" + "x" * 90))
-    monkeypatch.setattr("core.dataset.export.arrays.MOST_LABEL_BYTES", 299)
-    with pytest.raises(RequestError, match="300 bytes"):
-        exported(dataset.source, out, name="numpy")
-    assert exported(dataset.source, out).written
-
-
-@pytest.mark.parametrize("other", [Options(scale=2), Options(where="index < 5")])
-def test_folder_of_another_export_is_refused(
-    dataset: Bench, tmp_path: Path, other: Options
-) -> None:
-    out = tmp_path / "out"
-    exported(dataset.source, out)
-    before = files(out)
-    with pytest.raises(ConflictError, match="it holds an export"):
-        exported(dataset.source, out, other)
-    with pytest.raises(ConflictError, match="it holds an export"):
-        exported(dataset.source, out, name="webdataset")
-    assert files(out) == before
 
 
 def test_damaged_shard_ends_the_export(dataset: Bench, tmp_path: Path) -> None:
