@@ -184,7 +184,7 @@ def _interrupted(done: dict[str, Any], out: Path) -> str:
         kept = f"at once: what came after the last checkpoint in {out} is lost"
     else:
         return "Interrupted before anything was learnt."
-    command = re.sub(r" --from(=| )(\S+|'[^']*')", "", same_command())  # its weights are kept
+    command = re.sub(r" --from(=| )('[^']*'|\S+)", "", same_command())  # its weights are kept
     resume = command if "--resume" in command else f"{command} --resume"
     return f"Interrupted {kept}. Go on with:\n  {resume}"
 

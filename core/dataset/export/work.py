@@ -74,9 +74,8 @@ def export(
         try:
             run.write()
         except RequestError:
-            if not any(
-                out.head(kind.proof(piece)) for piece in run.pieces
-            ):  # nothing of it is there: the mended command may come here
+            begun = any(out.head(kind.proof(piece)) for piece in run.pieces)
+            if not begun:  # the mended command may come here
                 out.delete(claim.MARKER)
             raise
         kind.conclude(run.pieces, job)
