@@ -1,5 +1,6 @@
 """The command line: `main` runs it and turns whatever happens into an exit code."""
 
+import atexit
 import gc
 import json
 import os
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: good. 1: a job failed. 2: bad request or usage. 3: a part is unreachable. 130: interrupted.
     """
     gc.set_threshold(50_000)  # collecting among what imports create, and keep, costs 0.07 s
+    atexit.register(gc.freeze)  # the interpreter's last collections would cost as much again
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for any costs 0.02 s
     _open_streams()
     first, rest = split(sys.argv[1:] if arguments is None else arguments)
