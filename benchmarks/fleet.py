@@ -6,6 +6,7 @@ is the whole machine's, servers included.
 """
 
 import argparse
+import gc
 import importlib
 import json
 import os
@@ -30,6 +31,7 @@ SHORT = ("ledger", "dispatch", "questions", "through", "sqlite")
 
 
 def main() -> None:
+    gc.set_threshold(50_000)  # as the command line does, and so the mill
     options = _options()
     if not options.json:
         print(
