@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pyarrow as pa
 import structlog
 from celery import signals
 
@@ -19,6 +20,7 @@ log = structlog.get_logger(__name__)
 def run(worker: str | None = None) -> int:
     """Serve until told to stop; the exit code. Raises UnreachableError, ConflictError."""
     settings = app.settings
+    pa.array([])  # imports pandas where that is installed: here once, not in every child
     app.identity = Identity(worker or new_id(), *numerics.probe(settings))
     ledger = ledgers.connect(settings.ledger_url)
     heartbeat = Heartbeat(ledger, app.identity, settings, app.notice)
