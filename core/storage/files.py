@@ -22,16 +22,16 @@ def whole_file(path: Path, scratch: Path | None = None) -> Iterator[BinaryIO]:
     Until then it lies in `scratch`, a folder of the same file system; by default beside `path`.
     """
     folder = path.parent if scratch is None else scratch
-    folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{path.name}.{secrets.token_hex(8)}"
     try:
-        with part.open("xb") as file:
+        with _opened(part) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         _move(part, path)
-    finally:
+    except BaseException:
         part.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -43,14 +43,22 @@ def disk_errors(what: str) -> Iterator[None]:
         raise _translate(what, error) from error
 
 
+def _opened(part: Path) -> BinaryIO:
+    try:
+        return part.open("xb")
+    except FileNotFoundError:  # the first file there
+        part.parent.mkdir(parents=True, exist_ok=True)
+        return part.open("xb")
+
+
 def _move(part: Path, path: Path) -> None:
     for attempt in range(_ATTEMPTS):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             part.replace(path)
-        except FileNotFoundError:  # a delete removes folders that are empty, such as this one
+        except FileNotFoundError:  # the first file there; and a delete removes folders when empty
             if attempt == _ATTEMPTS - 1:
                 raise
+            path.parent.mkdir(parents=True, exist_ok=True)
         else:
             break
     folder = os.open(path.parent, os.O_RDONLY)
