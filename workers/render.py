@@ -73,7 +73,7 @@ def render_shard(
     """Render and pack a shard. Its bytes are a function of the plan and of the renderer.
 
     Left out are the samples with the keys in `given_up`, each for the reason there. A thread packs
-    each tile while the next is rendered: the device need not wait for it.
+    each tile while the next is rendered: the device need not wait for it. The last needs none.
     """
     lost = [_lost(each, given_up) for each in plan.samples(shard) if each.key in given_up]
     samples = [each for each in plan.samples(shard) if each.key not in given_up]
@@ -81,13 +81,17 @@ def render_shard(
     if rules is not None:
         return _render_chosen(plan, rules, samples, renderer, progress, lost)
     packer, finished = Packer(), finishing(plan, renderer, progress)
+    drawn = _counted(tiles(plan, samples, renderer, progress), progress)
+    packed: list[Future[None]] = []
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pack") as packing:
-        packed: list[Future[None]] = []
-        for tile, images in _counted(tiles(plan, samples, renderer, progress), progress):
-            packed.append(packing.submit(_pack, packer, finished, tile, images))
+        for tile, images in drawn:
+            if tile[-1] is not samples[-1]:
+                packed.append(packing.submit(_pack, packer, finished, tile, images))
         progress.finishing()
         for each in packed:
             each.result()
+    if samples:
+        _pack(packer, finished, tile, images)
     return packer.finish(lost)
 
 

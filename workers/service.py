@@ -1,5 +1,6 @@
 """A worker's parent process: registers, beats, and leaves the children to Celery's prefork pool."""
 
+import gc
 from typing import Any
 
 import pyarrow as pa
@@ -44,6 +45,7 @@ def run(worker: str | None = None) -> int:
         without_heartbeat=True,
         without_mingle=True,
     )
+    gc.freeze()  # or each child would look through, and so copy, all that it shares with us
     try:
         celery.start()
     finally:
