@@ -1,18 +1,19 @@
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from core.dataset import assembly, index
 from core.dataset.layout import CARD, INDEX, MANIFEST, PREVIEW, REQUEST, dataset_prefix, work_prefix
-from core.dataset.manifest import Quarantined, decode
+from core.dataset.manifest import Quarantined, ShardFile, decode
 from core.dataset.source import FolderSource
 from core.dataset.verify import verify
 from core.errors import ConflictError, CorruptError
@@ -233,6 +234,22 @@ def test_index_is_merged_in_row_groups_of_some_size(
     cursor = index.Cursor(tmp_path / INDEX)
     for first, count in ((0, 3), (5, 1), (60, 10), (70, 20), (99, 5), (100, 1)):
         assert cursor.take(first, count) == rows[first : first + count]
+
+
+def test_merging_holds_no_more_of_many_shards_than_of_few(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "_GROUP_ROWS", 10 * bench.done[0].samples)
+    held: list[int] = []
+
+    def parts() -> Iterator[tuple[ShardFile, pa.Table]]:
+        for _ in range(200):
+            yield next(index.stored(bench.store, bench.finished.job, iter(bench.done)))
+            held.append(pa.total_allocated_bytes())
+
+    merged = index.merge(parts(), tmp_path / INDEX)
+    assert merged.samples == 200 * bench.done[0].samples
+    assert max(held[100:]) <= 1.1 * max(held[:100])
 
 
 def test_index_of_very_many_shards_is_read(bench: Bench, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +64,24 @@ def test_job_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     limited = Settings(home=tmp_path, max_samples=99)
     with Service(limited) as service, pytest.raises(RequestError, match="at most 99"):
         service.submit(REQUEST)
+
+
+def test_ten_million_samples_are_admitted_in_the_memory_of_a_thousand(settings: Settings) -> None:
+    roomy = replace(settings, store_url="s3://sprites")  # nothing goes there yet
+
+    def most(samples: int) -> int:
+        text = json.dumps({"contexts": [{"class": "potion", "samples": samples}]})
+        tracemalloc.start()
+        try:
+            with Service(roomy) as service:
+                job = service.submit(text).job
+                assert service.status(job.id).job.total_samples == samples
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    most(1)  # what is imported and kept
+    assert most(10_000_000) < most(1000) + 2**18
 
 
 @pytest.mark.parametrize(
