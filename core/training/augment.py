@@ -56,6 +56,12 @@ def mirror(rgba: Tensor, which: Tensor) -> Tensor:
     return torch.where(which.view(-1, 1, 1, 1), rgba.flip(2), rgba)
 
 
+def turn(rgba: Tensor, quarters: Tensor) -> Tensor:
+    """RGBA [B, H, W, 4], each turned counterclockwise by its quarters [B], 0 to 3."""
+    turned = torch.stack([rgba.rot90(count, (1, 2)) for count in range(4)])
+    return turned[quarters, torch.arange(len(rgba), device=rgba.device)]
+
+
 def shift(rgba: Tensor, down: Tensor, right: Tensor) -> Tensor:
     """RGBA [B, H, W, 4] moved by whole pixels [B], those that leave coming back opposite."""
     size = rgba.shape[1]

@@ -4,7 +4,9 @@ All of it lies on the device and is drawn there: a step waits for nothing of the
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -19,8 +21,8 @@ from core.training.recipe import Augment
 _NOTHING, _CLASS, _CLASS_ALL, _CLASS_SOME = 0.1, 0.3, 0.45, 0.8
 """Chances, cumulative: no context; the class; it with all words, with some; else some words."""
 
-_MOST_COUNTED = 6000
 _SPREAD = 0x9E3779B1  # odd, so that no two seeds below 2^32 begin alike
+_NO_SHARES: Mapping[str, float] = MappingProxyType({})
 _CPU = torch.device("cpu")
 
 
@@ -38,26 +40,34 @@ def stream(seed: int, number: int) -> int:
 
 
 class Batches:
-    """Draws batches: classes by a power of their size (0.5, or 1 for every sprite alike)."""
+    """Draws batches: classes by a power of their size (0.5, or 1 for every sprite alike), but for
+    those whose `shares` are given.
+    """
 
     def __init__(
         self, examples: Examples, size: int, seed: int, *, varied: Augment | None = None,
-        channels: int = 4, balance: float = 0.5, device: torch.device = _CPU,
+        channels: int = 4, balance: float = 0.5, shares: Mapping[str, float] = _NO_SHARES,
+        device: torch.device = _CPU,
     ) -> None:  # fmt: skip
         self._size, self._seed, self._channels, self._device = size, seed, channels, device
         self._varied = varied or Augment()
         self._classes, self._length = len(examples.classes), examples.context_length
         kinds, kind, sizes = np.unique(examples.labels, return_inverse=True, return_counts=True)
-        weights = sizes**balance if balance == 1 else np.minimum(sizes, _MOST_COUNTED) ** balance
         names = [examples.classes[k] if k != NO_CLASS else "" for k in kinds]
-        mirrored = [name in self._varied.mirrored for name in names]
+        chances = _chances(names, sizes**balance, shares)
+        mirrored, turned = (
+            np.array([name in chosen for name in names], dtype=bool)[kind]
+            for chosen in (self._varied.mirrored, self._varied.turned)
+        )
+        room = augment.room(examples.images)
+        room[turned] = room[turned].min(axis=1, keepdims=True)
+        room[mirrored, 2:] = room[mirrored, 2:].min(axis=1, keepdims=True)
+        self._mirrored, self._turned, self._room = map(self._put, (mirrored, turned, room))
         self._images = self._put(examples.images)
         self._labels = self._put(examples.labels)
-        self._cumulative = self._put((weights / weights.sum()).cumsum())
+        self._cumulative = self._put(chances.cumsum())
         self._order = self._put(np.argsort(kind, kind="stable"))
         self._starts, self._counts = self._put(sizes.cumsum() - sizes), self._put(sizes)
-        self._mirrored = self._put(np.array(mirrored, dtype=bool)[kind])
-        self._room = self._put(augment.room(examples.images))
         self._words, self._orders = self._put(_padded(examples)), self._put(augment.ORDERS)
         self._colours = self._put(np.append(augment.colour_words(examples.vocabulary), False))
 
@@ -74,9 +84,11 @@ class Batches:
     def _vary(self, images: Tensor, rows: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
         """The sprites varied, and which of them have other colours."""
         images = augment.mirror(images, self._mirrored[rows] & (self._uniform(draw) < 0.5))
+        if self._varied.turned:
+            quarters = (self._uniform(draw) * 4).long().clamp(max=3)
+            images = augment.turn(images, torch.where(self._turned[rows], quarters, 0))
         if self._varied.shift:
             up, down, left, right = self._room[rows].unbind(1)
-            left, right = torch.minimum(left, right), torch.minimum(left, right)  # it may be turned
             y, x = ((self._uniform(draw) * 3).long() - 1 for _ in range(2))
             images = augment.shift(images, y.clamp(-up, down), x.clamp(-left, right))
         recoloured = self._uniform(draw) < self._varied.recolour
@@ -106,21 +118,31 @@ class Batches:
     ) -> Tensor:
         """Which of the sprites' words [B, M] are told."""
         words, nameless = self._words[rows], self._labels[rows] == NO_CLASS
-        share = self._uniform(draw)[:, None]  # other for each: requests name one word or many
-        lucky = torch.rand(words.shape, generator=draw, device=self._device) < share
-        all_of_them = (chance < _CLASS_ALL)[:, None]
         true = ~(recoloured[:, None] & self._colours[words])
-        there = words < len(self._colours) - 1
-        # without a class, no words would be no context: only a tenth is to have none
-        lucky |= (nameless & ~(lucky & there).any(dim=1))[:, None]
+        known = true & (words < len(self._colours) - 1)
+        rank = torch.rand(words.shape, generator=draw, device=self._device)
+        rank = rank.masked_fill(~known, 1.0)
+        # requests name one word or many: one at least is told, and any share of the others
+        share = self._uniform(draw)[:, None].square().maximum(rank.amin(dim=1, keepdim=True))
+        all_of_them = (chance < _CLASS_ALL)[:, None]
         told = chance >= torch.where(nameless, _NOTHING, _CLASS)
-        return there & true & (all_of_them | lucky) & told[:, None]
+        return known & (all_of_them | (rank <= share)) & told[:, None]
 
     def _uniform(self, draw: torch.Generator) -> Tensor:
         return torch.rand(self._size, generator=draw, device=self._device)
 
     def _put(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+
+
+def _chances(
+    names: Sequence[str], weights: NDArray[np.floating], shares: Mapping[str, float]
+) -> NDArray[np.float64]:
+    """How often each class is drawn, [K]; the sum is 1."""
+    given = np.array([shares.get(name, 0.0) for name in names])
+    weights = np.where(given > 0, 0.0, weights)
+    chances = given + weights / max(weights.sum(), 1e-9) * (1 - given.sum())
+    return np.asarray(chances / chances.sum())
 
 
 def context(
@@ -137,7 +159,7 @@ def context(
 
 def _padded(examples: Examples) -> NDArray[np.int64]:
     """Each sprite's words, [N, M], filled up with one past the last word."""
-    longest = max((len(words) for words in examples.words), default=0)
+    longest = max((1, *(len(words) for words in examples.words)))
     table = np.full((len(examples.words), longest), len(examples.vocabulary), dtype=np.int64)
     for row, words in enumerate(examples.words):
         table[row, : len(words)] = words

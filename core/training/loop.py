@@ -51,7 +51,7 @@ class Run:
         self.names = (*examples.classes, *examples.vocabulary)
         self.batches = Batches(
             examples, regime.batch, regime.seed, varied=varied, channels=channels,
-            balance=regime.balance, device=device,
+            balance=regime.balance, shares=regime.shares, device=device,
         )  # fmt: skip
         self.optimizer = torch.optim.AdamW(
             self.denoiser.parameters(), lr=regime.rate, betas=regime.betas,
@@ -141,6 +141,6 @@ def _digest(
     known = hashlib.sha256(examples.images.tobytes())
     known.update(examples.labels.tobytes())
     how = (examples.classes, examples.vocabulary, examples.words, regime, channels)
-    shown = (sorted(varied.mirrored), varied.shift, varied.recolour)
+    shown = (sorted(varied.mirrored), sorted(varied.turned), varied.shift, varied.recolour)
     known.update(repr((*how, *shown, noise)).encode())
     return known.hexdigest()

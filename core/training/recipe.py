@@ -6,7 +6,8 @@ from types import MappingProxyType
 
 _STOP = (
     "a an and at by for from in of on or the to with spell icon dungeon feature small left right "
-    "hand item old new unused body f m armor headgear legwear character middle slant"
+    "hand item old new unused body f m armor headgear legwear character middle slant "
+    "n e s w ne nw se sw b c d v y"
 )
 _ITEMS = "potion scroll wand jewellery weapon armour food book"
 _MEANINGS = {
@@ -31,11 +32,12 @@ _MIRRORED = "floor wall effect animal monster undead demon statue altar gateway"
 @dataclass(frozen=True, slots=True)
 class Augment:
     """How sprites are varied: which classes ("" of those without) are `mirrored` half of the time,
-    whether they are moved by a pixel where there is room, the share whose red, green and blue
-    change places.
+    and which `turned` by quarters, having no side that is up; whether they are moved by a pixel
+    where there is room, the share whose red, green and blue change places.
     """
 
     mirrored: frozenset[str] = frozenset()
+    turned: frozenset[str] = frozenset()
     shift: bool = False
     recolour: float = 0.0
 
@@ -47,7 +49,7 @@ class Recipe:
     `meanings` are what the captions' odd words stand for: a shield is one whatever its file is
     called. `items` are the classes whose sprites must fill the picture (`least_extent` pixels wide
     or high, `least_pixels` in all). `dolls` sprites of the class `doll_class` are composed from
-    layers.
+    layers, and have `doll_share` of what is shown.
     """
 
     classes: Mapping[str, tuple[str, ...]]
@@ -62,6 +64,7 @@ class Recipe:
     least_uses: int = 3
     doll_class: str = ""
     dolls: int = 0
+    doll_share: float = 0.0
     least_doll_uses: int = 40
 
 
@@ -93,8 +96,9 @@ DUNGEON = Recipe(
     stop_words=frozenset(_STOP.split()),
     meanings=MappingProxyType(_MEANINGS),
     items=frozenset(_ITEMS.split()),
-    varied=Augment(frozenset(_MIRRORED.split()), shift=True),
+    varied=Augment(frozenset(_MIRRORED.split()), turned=frozenset({"floor"}), shift=True),
     doll_class="hero",
     dolls=6000,
+    doll_share=0.4,  # they have the most words to learn
 )
 """The bundled model's: dungeon-32."""

@@ -1,7 +1,8 @@
 """How to learn, and for how long."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 _RATE, _BATCH, _MOST_RATE = 7e-4, 32, 2e-3
@@ -28,6 +29,7 @@ class Regime:
     """How to learn: Adam with decoupled weight decay, and a learning rate that rises and falls.
 
     `balance` is the power of a class's size by which it is drawn: 1 shows every sprite alike.
+    The classes in `shares` have that share of all whatever their size.
     """
 
     batch: int = _BATCH
@@ -38,6 +40,7 @@ class Regime:
     weight_decay: float = 1e-2
     betas: tuple[float, float] = (0.9, 0.99)
     balance: float = 0.5
+    shares: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
 
     def rate_at(self, step: int, spent: float) -> float:

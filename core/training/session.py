@@ -109,7 +109,7 @@ def _prepare(options: Options) -> _Prepared:
         examples = sources.read(path, options.size, options.classes)
         everything = frozenset((*examples.classes, ""))
         mirrored = everything if options.mirror else frozenset[str]()
-        varied = Augment(mirrored, options.shift, options.recolour)
+        varied = Augment(mirrored, shift=options.shift, recolour=options.recolour)
     if varied.recolour:
         examples = with_word(examples)
     count = needed_channels(examples.images)
@@ -137,6 +137,8 @@ def _run(options: Options, prepared: _Prepared, denoiser: Trainable, machine: Ma
     regime = scaled(regime, options.batch or (_CUDA_BATCH if large else regime.batch))
     if options.rate:
         regime = replace(regime, rate=options.rate)
+    if options.recipe == "dungeon":
+        regime = replace(regime, shares={DUNGEON.doll_class: DUNGEON.doll_share})
     return Run(
         prepared.learnt, denoiser, regime,
         channels=prepared.spec.channels, varied=prepared.varied, machine=machine,

@@ -26,7 +26,7 @@ def test_contexts_leave_out_parts_of_what_is_known(examples: Examples) -> None:
     words = contexts[:, len(examples.classes) :].any(axis=1)
     nothing = float((~classes & ~words).mean())
     assert 0.08 < nothing < 0.12
-    assert (classes & ~words).mean() > 0.25
+    assert 0.15 < (classes & ~words).mean() < 0.25
     assert (classes & words).mean() > 0.15
     assert (words & ~classes).mean() > 0.05
 
@@ -57,6 +57,18 @@ def test_only_mirrored_classes_are_flipped(examples: Examples) -> None:
     assert 100 < int(same.sum()) < 200
 
 
+def test_turned_sprites_show_each_of_four_sides(examples: Examples) -> None:
+    images = examples.images.copy()
+    images[:, :2] = 255  # a bar on top, on every sprite
+    barred = replace(examples, images=images)
+    varied = Augment(turned=frozenset(examples.classes), shift=True)
+    seen = Batches(barred, 400, seed=0, varied=varied).batch(0).images
+    bars = (seen[:, :, :2], seen[:, :, -2:], seen[:, :, :, :2], seen[:, :, :, -2:])
+    sides = [int((bar == 1).flatten(1).all(dim=1).sum()) for bar in bars]
+    assert sum(sides) == 400
+    assert all(60 < count < 140 for count in sides)
+
+
 def test_sprites_without_a_class_are_flipped_where_all_are(examples: Examples) -> None:
     nameless = replace(examples, labels=np.full(len(examples.labels), NO_CLASS))
     before = Batches(nameless, 300, seed=0).batch(0).images
@@ -69,6 +81,14 @@ def test_every_sprite_alike_when_classes_do_not_count(examples: Examples) -> Non
     named = contexts[:, :3].sum(dim=0)
     shares = np.bincount(examples.labels) / len(examples.labels)
     np.testing.assert_allclose((named / named.sum()).numpy(), shares, atol=0.03)
+
+
+def test_a_class_has_the_share_that_it_is_given(examples: Examples) -> None:
+    first = examples.classes[0]
+    contexts = Batches(examples, 6000, seed=0, shares={first: 0.7}).batch(0).contexts
+    named = contexts[:, : len(examples.classes)].sum(dim=0)
+    assert 0.66 < float(named[0] / named.sum()) < 0.74
+    assert bool((named[1:] > 0).all())
 
 
 def test_moved_sprites_lose_nothing(examples: Examples) -> None:
@@ -127,3 +147,13 @@ def test_words_without_a_class_are_left_out_a_tenth_of_the_time(examples: Exampl
     nameless = replace(examples.take(told), labels=np.full(len(told), NO_CLASS))
     contexts = Batches(nameless, 4000, seed=0).batch(0).contexts
     assert 0.08 < float((~contexts.any(dim=1)).float().mean()) < 0.12
+
+
+def test_a_word_by_itself_is_told_as_often_as_many(examples: Examples) -> None:
+    many = tuple(f"word{number}" for number in range(10))
+    wordy = replace(examples, vocabulary=many, words=(tuple(range(10)),) * len(examples.words))
+    batch = Batches(wordy, 6000, seed=0).batch(0)
+    told = (batch.contexts[:, len(wordy.classes) :] > 0).sum(dim=1)
+    some = told[(told > 0) & (told < 10)]
+    assert float((some == 1).float().mean()) > 0.25
+    assert float((some > 5).float().mean()) > 0.15
