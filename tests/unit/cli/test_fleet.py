@@ -1,4 +1,4 @@
-"""What the commands about workers and priorities answer, to people and to machines."""
+"""What the commands about workers and jobs under way answer, to people and to machines."""
 
 import json
 from collections.abc import Iterator
@@ -89,3 +89,56 @@ def test_status_tells_cost_range_and_failures_by_kind(
     found = json.loads(said(capsys, "status", job.id, "--json"))
     assert found["failures"] == {"OSError": 1}
     assert found["gpu_seconds_spent"] == 2.5
+
+
+def test_stop_and_drain_reach_the_workers_that_are_named(
+    rows: Rows, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for worker in ("alpha", "beta", "gone"):
+        rows.worker(worker)
+    workers.gone(rows.ledger, "gone")
+    assert said(capsys, "workers", "stop", "al", "-q") == "alpha\n"
+    assert said(capsys, "workers", "drain", "beta") == "Told 1 worker to drain.\n"
+    orders = {one.id: one.order for one in workers.live(rows.ledger, 60.0)}
+    assert orders == {"alpha": "stop", "beta": "drain"}
+    assert said(capsys, "workers", "drain") == "Told 2 workers to drain.\n"
+    assert main(["workers", "stop", "zeta"]) == 2
+
+
+def test_retry_lets_a_job_go_on_that_waited_for_memory(
+    rows: Rows, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = rows.job()
+    rows.worker()
+    shards.exhaust(rows.ledger, rows.held(job), "MemoryError: too large")
+    assert rows.shard(job)["memory"] is not None
+    assert said(capsys, "retry", job.id, "-q") == "running\n"
+    assert rows.shard(job)["memory"] is None
+    assert main(["retry", "nobody"]) == 2
+
+
+def test_logs_tell_of_one_job_in_order(
+    rows: Rows, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job, other = rows.job(), rows.job()
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    lines = [
+        {"timestamp": f"2026-05-01T00:00:0{second}Z", "event": event, "job": about.id}
+        for second, event, about in ((3, "late", job), (1, "early", job), (2, "else", other))
+    ]
+    for number, line in enumerate(lines):
+        (logs / f"worker-{number}.log").write_text(json.dumps(line) + "\n")
+    told = said(capsys, "logs", job.id, "--json").splitlines()
+    assert [json.loads(line)["event"] for line in told] == ["early", "late"]
+
+
+def test_backup_is_a_ledger_and_replaces_nothing(
+    rows: Rows, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job, copy = rows.job(), tmp_path / "copy.db"
+    assert said(capsys, "db", "backup", str(copy), "-q") == f"{copy}\n"
+    copied = ledgers.connect(f"sqlite:///{copy}")
+    assert Rows(copied).again(job).id == job.id
+    copied.close()
+    assert main(["db", "backup", str(copy)]) != 0

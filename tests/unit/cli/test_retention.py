@@ -1,11 +1,17 @@
 """What `gc` answers."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from core import ledger as ledgers
+from core.ledger import schema
+from core.ledger.upgrade import upgrade
 from orchestrator.cli import main
+from tests.contracts.ledger_rows import Rows
 
 LONG_AGO = (0.0, 0.0)
 ORPHAN = "datasets/zzzzzzzzzzzz/preview.png"
@@ -30,3 +36,22 @@ def test_what_is_gone_is_told_when_the_rest_cannot_be_removed(
     assert "Removed: 1," in said.out
     assert ".part" in said.err
     assert not orphan.exists()
+
+
+def test_a_span_says_which_datasets_are_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SPRITEMILL_HOME", str(tmp_path))
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    upgrade(url)
+    ledger = ledgers.connect(url)
+    job = Rows(ledger).job()
+    with ledger.write() as connection:
+        ended = update(schema.jobs).where(schema.jobs.c.id == job.id)
+        connection.execute(ended.values(state="succeeded", finished_at=time.time() - 7200))
+    ledger.close()
+    assert main(["gc", "--older-than", "3h", "-q"]) == 0
+    assert capsys.readouterr().out == "0\n"
+    assert main(["gc", "--older-than", "1h", "-q"]) == 0
+    assert capsys.readouterr().out == "1\n"
+    assert main(["gc", "--older-than", "1 hour"]) == 2
