@@ -41,7 +41,8 @@ def barred(connection: Connection, hint: RenderHint, worker: str, numerics: str)
     too_little, has, strikes = row
     if too_little is not None and has <= too_little:
         return True
-    return (strikes or 0) >= STRIKES and _others(connection, hint.job, worker, numerics)
+    struck_out = (strikes or 0) >= STRIKES
+    return struck_out and _others(connection, hint.job, worker, numerics, too_little)
 
 
 def too_little(ledger: Ledger, job: str) -> int | None:
@@ -54,8 +55,12 @@ def too_little(ledger: Ledger, job: str) -> int | None:
     return None if found is None else int(found)
 
 
-def _others(connection: Connection, job: str, worker: str, numerics: str) -> bool:
-    """Whether a worker of this class of arithmetic is ready that may take the job's shards."""
+def _others(
+    connection: Connection, job: str, worker: str, numerics: str, too_little: int | None
+) -> bool:
+    """Whether a worker of this class of arithmetic is ready that may take the job's shard, for
+    which `too_little` bytes of memory were not enough.
+    """
     struck = and_(_strikes.c.job == job, _strikes.c.worker == _workers.c.id)
     query = (
         select(_workers.c.id)
@@ -66,6 +71,7 @@ def _others(connection: Connection, job: str, worker: str, numerics: str) -> boo
             _workers.c.state == "ready",
             _workers.c.order == "run",
             func.coalesce(_strikes.c.failures, 0) < STRIKES,
+            func.coalesce(_workers.c.memory, 0) > (-1 if too_little is None else too_little),
         )
     )
     return connection.execute(query.limit(1)).first() is not None

@@ -119,6 +119,17 @@ def test_worker_that_fails_a_job_three_times_is_kept_off_while_another_is_there(
     assert rows.held(job, 3, worker="w2")
 
 
+def test_worker_that_fails_is_not_kept_off_a_shard_too_large_for_the_others(rows: Rows) -> None:
+    rows.worker("w1", memory=80)
+    rows.worker("w2", memory=24)
+    job = rows.job(shard_count=4)
+    for number in range(bars.STRIKES):
+        fail(rows, rows.held(job, number))
+    shards.exhaust(rows.ledger, rows.held(job, 3, worker="w2"), "MemoryError: 40 asked")
+    assert rows.claim(job, 3, attempt=1, worker="w2") is None
+    assert rows.held(job, 3, attempt=1)
+
+
 @pytest.mark.parametrize("absent", ["gone", "draining", "another class", "kept off too"])
 def test_worker_that_fails_is_not_kept_off_when_nobody_else_could(rows: Rows, absent: str) -> None:
     rows.worker("w1")
