@@ -62,13 +62,7 @@ class Slot:
         if self._notice.given:
             told.info("hint.left", reason="draining")
             return
-        claim = shards.claim(
-            self._ledger,
-            hint,
-            self._identity.worker,
-            self._identity.numerics,
-            self._settings.lease_seconds,
-        )
+        claim = self._claim(hint)
         if claim is None:
             told.info("hint.refused", attempt=hint.attempt)
             return
@@ -77,6 +71,19 @@ class Slot:
         reach(Point.CLAIMED, claim.shard)
         with Lease(self._ledger, claim, self._settings, self._notice) as lease:
             self._finish(claim, lease, told)
+
+    def _claim(self, hint: RenderHint) -> Claim | None:
+        """However long the ledger is away: an answer that was lost may have been a yes."""
+        who, lease = self._identity, self._settings.lease_seconds
+        asked = 0
+
+        def ask() -> Claim | None:
+            nonlocal asked
+            asked += 1
+            again = asked > 1
+            return shards.claim(self._ledger, hint, who.worker, who.numerics, lease, again=again)
+
+        return patiently(ask, self._sleep, tries=None)
 
     def _finish(self, claim: Claim, lease: Lease, told: structlog.stdlib.BoundLogger) -> None:
         started = time.monotonic()
@@ -183,7 +190,7 @@ class Slot:
         self._tell(lambda: shards.release(self._ledger, claim), lease, self._sleep)
 
     def _sleep(self, seconds: float) -> None:
-        """Wait to let a shard go. Raises UnreachableError when a stop leaves no time for it."""
+        """Wait to take a shard or let it go. Raises UnreachableError when a stop leaves no time."""
         left = self._notice.deadline - time.monotonic()
         if left <= 0:
             raise UnreachableError("a shard was not handed back in time: its lease will run out.")

@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 
 from sqlalchemy import Connection, Update, bindparam, func, select, update
@@ -25,17 +25,40 @@ _LATER_SECONDS = 1.0
 
 
 def claim(
-    ledger: Ledger, hint: RenderHint, worker: str, numerics: str, lease: float
+    ledger: Ledger,
+    hint: RenderHint,
+    worker: str,
+    numerics: str,
+    lease: float,
+    *,
+    again: bool = False,
 ) -> Claim | None:
     """Lease the hinted attempt for so many seconds, and bind the job to this class of arithmetic.
 
     None when it is taken, when the job does not run, or is bound to another class, or when this
     worker is kept off. A hint refused for the job's sake may be sent again at once, one refused
-    for the worker's a little later, so that another hears it.
+    for the worker's a little later, so that another hears it. Asked `again`, because the answer
+    was lost, what this worker has taken by this hint is its own.
     """
     if ledger.postgresql and (held := outright.claim(ledger, hint, worker, numerics, lease)):
         return held
+    if again and (held := _held(ledger, hint, worker)):
+        return held
     return _claim(ledger, hint, worker, numerics, lease)
+
+
+def _held(ledger: Ledger, hint: RenderHint, worker: str) -> Claim | None:
+    taken = replace(hint, attempt=hint.attempt + 1)
+    mine = (*attempt_in(taken, ShardState.LEASED), _shards.c.worker == worker)
+    query = select(*_TAKEN, _jobs.c.model, _jobs.c.weights)
+    with ledger.read() as connection:
+        row = connection.execute(
+            query.join(_jobs, _jobs.c.id == _shards.c.job).where(*mine)
+        ).first()
+    if row is None:
+        return None
+    held = (hint.job, hint.shard, row.attempt, row.samples, row.model, row.weights)
+    return Claim(*held, row.failures, json.loads(row.given_up))
 
 
 def _claim(

@@ -182,6 +182,16 @@ def test_commit_may_be_repeated_when_its_answer_was_lost(rows: Rows) -> None:
     assert _untouched(rows, job) == before
 
 
+def test_claim_may_be_repeated_when_its_answer_was_lost(rows: Rows) -> None:
+    job = rows.job()
+    held, hint = rows.held(job), RenderHint(job.id, 0, 0)
+    assert rows.claim(job) is None  # the same hint heard twice is no second claim
+    for worker, theirs in (("w1", held), ("w2", None)):
+        found = shards.claim(rows.ledger, hint, worker, "n1", 60.0, again=True)
+        assert found == theirs
+    assert rows.again(job).shards_leased == 1
+
+
 def test_lease_that_ran_out_but_was_not_taken_back_still_commits(rows: Rows) -> None:
     job = rows.job()
     assert rows.commit(rows.held(job, lease=-1.0))

@@ -121,6 +121,25 @@ def test_shard_is_kept_until_the_ledger_is_back_however_long_that_takes(
     assert (away.calls, found.shards_done, found.failures) == (0, 1, {})
 
 
+def test_claim_whose_answer_was_lost_is_rendered(
+    settings: Settings, ledger: Ledger, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, claim, answers = submit(), shards.claim, [False]
+
+    def lossy(*arguments: Any, again: bool) -> Any:
+        found = claim(*arguments, again=again)
+        if not answers.pop():
+            answers.append(True)
+            raise UnreachableError("the database does not answer")
+        return found
+
+    monkeypatch.setattr(shards, "claim", lossy)
+    monkeypatch.setattr(patience, "_FIRST_WAIT", 0.0)
+    Slot(settings, Identity("w1", {}, 0), Notice()).take(RenderHint(job.id, 0, 0))
+    found = jobs.get(ledger, job.id)
+    assert (found.shards_done, found.shards_leased, found.failures) == (1, 0, {})
+
+
 def test_stop_is_not_kept_waiting_by_a_ledger_that_does_not_come_back(
     settings: Settings, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
