@@ -1,5 +1,6 @@
 """The live workers of a numerics class, and what of a job they could take on."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -84,7 +85,15 @@ def candidate(
         done=job.shards_done,
         spent=job.render_seconds,
         expected=expected_seconds(job, crew),
+        failed=_failed(job.failures),
     )
+
+
+def _failed(failures: Mapping[str, int] | str) -> int:
+    """How often shards of a job failed; of most jobs none did, so that nothing is parsed."""
+    if failures == "{}":
+        return 0
+    return sum((json.loads(failures) if isinstance(failures, str) else failures).values())
 
 
 def expected_seconds(job: Job | OpenJob, crew: Crew) -> float:

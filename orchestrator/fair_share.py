@@ -2,9 +2,10 @@
 
 Weighted deficit round robin over owners, and over the jobs of each, charged in seconds of a slot.
 A shard is charged what it is expected to take when it gets its place, and set right by what it
-took when it is done; of one that came to nothing the charge stays, for it kept a slot busy. A place
-goes to the owner who was charged least for its weight: that is the round robin whose quantum is as
-small as can be, with the rounds left out in which nobody could go.
+took when it is done. Of one that failed the charge stays, for it kept a slot busy; one that a
+worker refused or handed back costs nothing. A place goes to the owner who was charged least for its
+weight: that is the round robin whose quantum is as small as can be, with the rounds left out in
+which nobody could go.
 
 Priority orders the jobs of one owner. Across owners only weights count, so nobody starves. Each
 numerics class is shared by itself: its seconds are worth something else.
@@ -28,6 +29,7 @@ class Candidate(NamedTuple):
 
     `wanting` counts its shards that could be sent now, `under_way` those that are leased or wait
     in the broker, `done` those that took `spent` seconds; the next is `expected` to take as many.
+    `failed` counts the failures of its shards.
     """
 
     job: str
@@ -39,6 +41,7 @@ class Candidate(NamedTuple):
     done: int
     spent: float
     expected: float
+    failed: int = 0
 
 
 _Turn = tuple[int, float, str, int, Candidate]
@@ -128,7 +131,7 @@ class FairShare:
 
     def _open(self, one: Candidate) -> "_Account":
         """What is under way already, by an earlier leader's choice, counts from now on."""
-        account = self._accounts[one.job] = _Account(one.done, one.spent)
+        account = self._accounts[one.job] = _Account(one.done, one.spent, one.failed)
         account.open.extend([max(one.expected, _LEAST_SECONDS)] * one.under_way)
         if one.under_way:
             self._charge(one, sum(account.open))
@@ -136,12 +139,13 @@ class FairShare:
 
     def _set_right(self, account: "_Account", one: Candidate) -> None:
         done, spent = one.done - account.done, one.spent - account.spent
-        account.done, account.spent = one.done, one.spent
+        failed = one.failed - account.failed
+        account.done, account.spent, account.failed = one.done, one.spent, one.failed
         if known := min(done, len(account.open)):  # another leader's choices are its own affair
             charged = sum(account.open.popleft() for _ in range(known))
             self._charge(one, max(spent / done, _LEAST_SECONDS) * known - charged)
-        while len(account.open) > one.under_way:
-            account.open.popleft()
+        back = [account.open.popleft() for _ in range(len(account.open) - one.under_way)]
+        self._charge(one, -sum(back[failed:]))
 
     def _charge(self, one: Candidate, seconds: float) -> None:
         weight = self._weights.get(one.owner, 1.0)
@@ -161,6 +165,7 @@ class _Account:
 
     done: int
     spent: float
+    failed: int
     open: deque[float] = field(default_factory=deque)
 
 

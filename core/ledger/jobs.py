@@ -106,7 +106,9 @@ class Job:
 
 
 class OpenJob(NamedTuple):
-    """Of a job whose shards may be claimed, what sharing out the fleet needs to know."""
+    """Of a job whose shards may be claimed, what sharing out the fleet needs to know. `failures`
+    are JSON, which is seldom needed.
+    """
 
     id: str
     owner: str
@@ -122,6 +124,7 @@ class OpenJob(NamedTuple):
     samples_done: int
     samples_unfilled: int
     render_seconds: float
+    failures: str
 
     @property
     def samples_drawn(self) -> int:

@@ -209,14 +209,19 @@ def test_what_a_shard_took_counts_not_what_was_expected() -> None:
     assert Counter(fair.share([slow, quick], {"cpu": 3})) == {"quick": 3}
 
 
-def test_shard_that_came_to_nothing_is_paid_for() -> None:
-    fair = FairShare()
-    failing, sound = candidate("f", "ann", wanting=1), candidate("s", "ben", wanting=1)
-    given_out: Counter[str] = Counter()
+@pytest.mark.parametrize(("failures", "given_out"), [(1, {"a": 5, "b": 5}), (0, {"a": 9, "b": 1})])
+def test_shard_that_failed_is_paid_for_and_one_that_was_refused_is_not(
+    failures: int, given_out: dict[str, int]
+) -> None:
+    fair, got = FairShare(), Counter[str]()
     for _ in range(10):
-        fair.settle([failing, sound])  # neither has anything under way or done
-        given_out.update(fair.share([failing, sound], {"cpu": 1}))
-    assert given_out == {"f": 5, "s": 5}
+        asking = [  # neither has anything under way or done
+            candidate("a", "ann", wanting=1, failed=failures * got["a"]),
+            candidate("b", "ben", wanting=1, failed=got["b"]),
+        ]
+        fair.settle(asking)
+        got.update(fair.share(asking, {"cpu": 1}))
+    assert got == given_out
 
 
 def test_place_that_was_not_used_is_not_paid_for() -> None:

@@ -22,6 +22,7 @@ def job(**values: Any) -> OpenJob:
     counted = {"shards_done": 10, "samples_done": 1000, "samples_unfilled": 0}
     shape = {"total_samples": 100_000, "shard_count": 1000, "shard_samples": 100}
     told = {"id": "a", "numerics": "cpu", "shards_leased": 0, "render_seconds": 600.0}
+    told["failures"] = "{}"
     return OpenJob(**{**facts, **shape, **counted, **told, **values})
 
 
