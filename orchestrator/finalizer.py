@@ -1,12 +1,13 @@
 """From a job whose shards are all done to a finished dataset."""
 
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import structlog
 
 from core.dataset.assembly import Finished, assemble, clean
 from core.dataset.manifest import Manifest
-from core.errors import SpritemillError
+from core.errors import ConflictError, SpritemillError
 from core.faults import Point, reach
 from core.ledger import Ledger, delays, events, jobs, shards, workers
 from core.ledger.jobs import Job
@@ -18,6 +19,7 @@ from orchestrator import models
 _IDLE_SECONDS = 0.2
 _PAGE = 1000
 _NAMED = 5
+_CHANGING = ("put", "put_file", "delete")
 
 log = structlog.get_logger(__name__)
 
@@ -26,15 +28,16 @@ class Finalizer:
     """One job a step. A crash at any point is mended by doing it again.
 
     Whoever does it again, even beside one who has only slept, writes the same bytes: nothing in
-    them is of the moment or of the process.
+    them is of the moment or of the process. Who does not lead any more writes nothing: the job may
+    have been finished, opened anew and changed meanwhile.
     """
 
     def __init__(
         self, ledger: Ledger, store: Store, leads: Callable[[], bool] = lambda: True
     ) -> None:
         self._ledger = ledger
-        self._store = store
         self._leads = leads
+        self._store = cast("Store", _LeadersStore(store, self._confirm))
         self._tried: dict[str, int] = {}
 
     def step(self) -> float:
@@ -63,9 +66,15 @@ class Finalizer:
         reach(Point.CLEANED, job.id)
         digest = manifest.dataset_digest
         missing = _missing(manifest)
+        self._confirm()
         jobs.move(self._ledger, job.id, JobState.SUCCEEDED, error=missing, dataset_digest=digest)
         reach(Point.SUCCEEDED, job.id)
         log.info("job.succeeded", job=job.id, digest=digest, removed=removed)
+
+    def _confirm(self) -> None:
+        """Raises ConflictError when another may lead."""
+        if not self._leads():
+            raise ConflictError("another orchestrator may lead now: it finishes what is left.")
 
     def _facts(self, job: Job) -> Finished:
         return Finished(
@@ -87,6 +96,19 @@ class Finalizer:
         while page := shards.done(self._ledger, job, after, _PAGE):
             yield from page
             after = page[-1].number
+
+
+class _LeadersStore:
+    """A store whose objects only the leader changes."""
+
+    def __init__(self, store: Store, confirm: Callable[[], None]) -> None:
+        self._store = store
+        self._confirm = confirm
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _CHANGING:
+            self._confirm()
+        return getattr(self._store, name)
 
 
 def _missing(manifest: Manifest) -> str | None:

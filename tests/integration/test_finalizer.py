@@ -1,6 +1,7 @@
 """From shards that are done to a dataset, whatever happens in between."""
 
 import hashlib
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from core import weights
 from core.dataset import layout
 from core.dataset.source import StoreSource
 from core.dataset.verify import verify
-from core.errors import NotFoundError, StoreError
+from core.errors import ConflictError, NotFoundError, StoreError
 from core.ledger import Ledger, connect, jobs, shards, workers
 from core.ledger.shards import Result
 from core.ledger.states import JobState
@@ -48,11 +49,12 @@ class FailingStore:
 
     def __init__(self, store: Store, fails_at: int) -> None:
         self._store = store
-        self._left = fails_at
+        self._fails_at = fails_at
+        self.changes = 0
 
     def _change(self) -> None:
-        self._left -= 1
-        if self._left == 0:
+        self.changes += 1
+        if self.changes == self._fails_at:
             raise StoreError("the store went away")
 
     def put(self, key: str, data: bytes, *, content_type: str = "") -> ObjectInfo:
@@ -222,6 +224,19 @@ def test_who_slept_past_its_leadership_does_not_fail_a_job_that_another_has_tidi
     with pytest.raises(NotFoundError):
         Finalizer(job.ledger, job.store, leads=lambda: False).step()
     assert job.row.state == JobState.FINALIZING
+
+
+@pytest.mark.parametrize("confirmed", range(9))
+def test_who_leads_no_longer_changes_nothing(job: Job, confirmed: int) -> None:
+    """Another may have finished the job, and somebody opened it anew, while this one slept."""
+    asked = itertools.count()
+    store = FailingStore(job.store, 100)
+    with pytest.raises(ConflictError, match="may lead now"):
+        Finalizer(job.ledger, store, leads=lambda: next(asked) < confirmed).step()
+    assert store.changes == confirmed
+    assert job.row.state == JobState.FINALIZING
+    Finalizer(job.ledger, job.store).step()
+    check_finished(job)
 
 
 def test_job_that_cannot_be_finished_now_does_not_hold_up_others(
