@@ -14,6 +14,7 @@ from core.dataset.rendering import Rendering, differences, told
 from core.dataset.report import Problem, Report
 from core.dataset.source import OnProgress, Source, read_manifest
 from core.errors import NotFoundError, UsageError
+from orchestrator import datasets
 from orchestrator.regeneration import regeneration
 
 if TYPE_CHECKING:
@@ -89,7 +90,10 @@ def damage(found: Comparison) -> list[Problem]:
 def repair(
     service: "Service", name: str, on_progress: OnProgress | None = None
 ) -> "tuple[Repair, Report]":
-    """Mend a dataset in place, then verify it. Raises CorruptError when it tells too little."""
+    """Mend a dataset in place, then verify it. Raises CorruptError when it tells too little.
+
+    Of a job here, the samples that could not be rendered are rendered again.
+    """
     from core.dataset.repair import repair
     from core.dataset.verify import verify
 
@@ -98,7 +102,12 @@ def repair(
     def renders(text: str, manifest: Manifest) -> AbstractContextManager[Rendering]:
         return regeneration(service.settings, text, manifest)
 
-    return repair(dataset, renders, on_progress), verify(dataset, on_progress)
+    done, report = repair(dataset, renders, on_progress), verify(dataset, on_progress)
+    if report.ok:
+        done.left_out = len(read_manifest(dataset).failed())
+        if done.left_out and datasets.at(name, service.settings) is None:
+            done.retried = service.retry(name).id
+    return done, report
 
 
 def _rendering(

@@ -42,12 +42,18 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Repair:
-    """What was done: names of files made again and removed, sprites rendered, and what is lost."""
+    """What was done: names of files made again and removed, sprites rendered, and what is lost.
+
+    `left_out` counts the samples that could not be rendered when the dataset was made; `retried` is
+    the job that renders those again.
+    """
 
     mended: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     rendered: int = 0
     lost: list[Problem] = field(default_factory=list)
+    left_out: int = 0
+    retried: str = ""
 
 
 def repair(dataset: Dataset, renders: Renders, on_progress: OnProgress | None = None) -> Repair:

@@ -79,7 +79,16 @@ def repair(context: typer.Context, dataset: DatasetName = "latest") -> None:
 def _told(done: "Repair") -> list[str]:
     lines = [f"made again: {name}" for name in done.mended]
     lines += [f"removed: {name}" for name in done.removed]
-    return [*lines, f"{units.count(done.rendered, 'sprite')} rendered."]
+    lines.append(f"{units.count(done.rendered, 'sprite')} rendered.")
+    if done.left_out:
+        left_out = f"{units.count(done.left_out, 'sprite')} could not be rendered when it was made"
+        remedy = (
+            f"job {done.retried} renders what is left: spritemill watch {done.retried}"
+            if done.retried
+            else "`spritemill retry` renders them, where its job is"
+        )
+        lines.append(f"{left_out}: {remedy}.")
+    return lines
 
 
 def _lines(found: "Diff") -> list[str]:

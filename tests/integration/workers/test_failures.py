@@ -12,7 +12,7 @@ from core.ledger import events, jobs, shards
 from core.ledger.jobs import Job
 from core.ledger.states import JobState
 from core.request.plan import Plan
-from orchestrator import admission
+from orchestrator import admission, trust
 from orchestrator.finalizer import Finalizer
 from orchestrator.service import Service
 from tests.integration.workers.floor import Floor, until
@@ -76,8 +76,9 @@ def whole(floor: Floor) -> Callable[[], str | None]:
     return make
 
 
+@pytest.mark.parametrize("by_repair", [False, True])
 def test_failing_samples_are_named_and_a_retry_fills_them_to_the_undisturbed_digest(
-    floor: Floor, whole: Callable[[], str | None]
+    floor: Floor, whole: Callable[[], str | None], by_repair: bool
 ) -> None:
     made, job = submit(floor)
     bad = floor.faulty_worker(faults(made, {3: "raise", 17: "raise"}))
@@ -91,7 +92,10 @@ def test_failing_samples_are_named_and_a_retry_fills_them_to_the_undisturbed_dig
     bad.end()
     floor.worker()
     with Service(floor.settings) as service:
-        again = service.retry(job.id)
+        if by_repair:
+            told, _ = trust.repair(service, job.id)
+            assert (told.left_out, told.retried, told.rendered) == (2, job.id, 0)
+        again = service.job(job.id) if by_repair else service.retry(job.id)
     assert (again.state, again.shards_done, again.samples_done) == (JobState.RUNNING, 1, 32)
     done, manifest = finish(floor, job)
     assert (manifest.quarantined, manifest.samples, done.error) == ((), 64, None)
