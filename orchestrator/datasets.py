@@ -44,13 +44,13 @@ class Datasets:
     def download(self, name: str, out: Path, on_progress: "OnProgress | None" = None) -> Path:
         """Copy a finished dataset to a folder, going on where a copy was interrupted.
 
-        Of a job that was cancelled or failed, the shards that it finished.
+        Of a job that was cancelled, failed or is paused, the shards that it finished.
         """
         from core.dataset import download, partial
         from core.dataset.source import StoreSource
 
         job = self._service.job(name)
-        if job.state not in (JobState.CANCELLED, JobState.FAILED):
+        if job.state not in (JobState.CANCELLED, JobState.FAILED, JobState.PAUSED):
             download.download(self._source(name), out, on_progress)
             return out
         store = StoreSource(self._service.store, job.id)

@@ -1,4 +1,6 @@
-"""What a job finished before it was cancelled or failed: its shards, and a file that lists them."""
+"""What a job finished before it was cancelled, failed or paused: its shards, and a file that lists
+them.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +17,7 @@ from core.dataset.source import OnProgress, Source, stream
 from core.errors import ConflictError
 
 _FETCH = "Fetch it again with `spritemill download`."
-_AGAIN = "Submit the request again for a whole dataset."
+_AGAIN = "Let the job go on, or submit the request again, for a whole dataset."
 
 
 class Partial(BaseModel):
@@ -49,7 +51,7 @@ def listed(job: str, done: Iterable[DoneShard]) -> tuple[ShardFile, ...]:
                       samples=shard.samples)
         )  # fmt: skip
     if not files:
-        raise ConflictError(f"job {job} ended before a shard was finished.", remedy=_AGAIN)
+        raise ConflictError(f"job {job}: no shard of it is finished.", remedy=_AGAIN)
     return tuple(files)
 
 

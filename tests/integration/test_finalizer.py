@@ -2,19 +2,21 @@
 
 import hashlib
 import itertools
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from sqlalchemy import update
 
 from core import weights
 from core.dataset import layout
-from core.dataset.source import StoreSource
+from core.dataset.source import FolderSource, StoreSource
 from core.dataset.verify import verify
 from core.errors import ConflictError, NotFoundError, StoreError
-from core.ledger import Ledger, connect, jobs, shards, workers
+from core.ledger import Ledger, connect, jobs, schema, shards, workers
 from core.ledger.shards import Result
 from core.ledger.states import JobState
 from core.ledger.upgrade import upgrade
@@ -26,6 +28,7 @@ from core.storage import ObjectInfo, Store
 from core.storage.folder import FolderStore
 from orchestrator import admission, models
 from orchestrator.finalizer import Finalizer
+from orchestrator.service import Service
 from tests.integration.yard import SHARD, request, settings
 from workers.fake_renderer import FakeRenderer
 from workers.render import render_shard
@@ -251,3 +254,18 @@ def test_job_that_cannot_be_finished_now_does_not_hold_up_others(
     finalizer.step()
     assert {job.row.state, other.row.state} == {JobState.SUCCEEDED}
     other.ledger.close()
+
+
+@pytest.mark.parametrize("state", ["paused", "cancelled", "failed"])
+def test_what_a_job_finished_is_there_though_it_has_no_dataset(
+    job: Job, tmp_path: Path, state: str
+) -> None:
+    with job.ledger.write() as connection:
+        connection.execute(update(schema.jobs).values(state=state))
+    out = tmp_path / "out"
+    with Service(settings(tmp_path)) as service:
+        service.datasets.download(job.id, out)
+    told = verify(FolderSource(out))
+    assert [problem.kind for problem in told.problems] == ["partial"]
+    assert json.loads((out / layout.PARTIAL).read_text())["state"] == state
+    assert len(list((out / "shards").iterdir())) == SHARDS
