@@ -24,7 +24,7 @@ demo: install ## Make a dataset of 1,200 sprites from examples/quickstart.yaml
 
 test: .venv/.installed-dev ## Run every test against real Redis, PostgreSQL and Ceph S3
 	deploy/install-test-servers.sh
-	$(BIN)/pytest --numprocesses=2 --dist=loadfile --cov --cov-report=term:skip-covered --durations=10
+	$(BIN)/pytest --numprocesses=2 --dist=loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90 --durations=10
 
 chaos: .venv/.installed-dev ## Do a fleet every harm there is (docs/chaos.md)
 	deploy/install-test-servers.sh

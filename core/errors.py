@@ -84,3 +84,5 @@ class CorruptError(SpritemillError):
 
 class ModelError(SpritemillError):
     """Weights that cannot be used: wrong hash, wrong format, not for this sampler."""
+
+    exit_code = EXIT_BAD_REQUEST

@@ -66,7 +66,7 @@ def checked(request: Request, spec: ModelSpec, settings: Settings) -> Plan:
     """The plan of a request that this mill would take now. Raises RequestError."""
     made = plan(request, spec, settings.max_samples)
     faults = [*sampling.idle(request, spec), *_late(request), *_too_many_shards(made)]
-    faults += _too_large(made, settings)
+    faults += too_large(made, settings.store)
     if faults:
         raise RequestError(bounded(faults))
     return made
@@ -121,21 +121,24 @@ def _too_many_shards(made: Plan) -> list[Fault]:
     return [Fault("outputs.shard_samples", str(made.shard_samples), problem, remedy)]
 
 
-def _too_large(made: Plan, settings: Settings) -> list[Fault]:
-    """A dataset that would not fit on this machine's disk."""
-    if settings.store.startswith("s3://"):
+def too_large(made: Plan, place: str) -> list[Fault]:
+    """A dataset that would not fit on this machine's disk, in the store or folder `place`."""
+    if place.startswith("s3://"):
         return []
     picture = made.spec.size**2 * made.spec.channels * _PNG_SHARE
     needed = made.total * (picture + CONTAINER_BYTES)
-    free = free_bytes(Path(settings.store))
+    free = free_bytes(Path(place))
     if needed <= free:
         return []
     return [
         Fault(
             "samples",
             f"{made.total:,}",
-            f"they need about {needed / 1e9:,.1f} GB, but {settings.store} has "
-            f"{free / 1e9:,.1f} GB free",
-            "Ask for fewer, or set store_url to a larger store.",
+            f"they need about {_size(needed)}, but {place} has {_size(free)} free",
+            "Ask for fewer, or set store_url, or --out, to a larger disk.",
         )
     ]
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"

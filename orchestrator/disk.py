@@ -14,6 +14,10 @@ def free_bytes(folder: Path) -> int:
     """What is free on the disk that holds, or would hold, a folder. Raises UsageError."""
     while not folder.exists():
         folder = folder.parent
+    if not folder.is_dir():
+        raise UsageError(
+            f"{folder}: it is no folder.", remedy="Name one, with --home, store_url or --out."
+        )
     usage = shutil.disk_usage(folder)
     if not usage.total:
         raise UsageError(

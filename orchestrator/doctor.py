@@ -32,14 +32,14 @@ class Health:
 
 
 def examine(
-    settings: Settings, ledger: Callable[[], Ledger | None], broker_url: str
+    settings: Settings, ledger: Callable[[], Ledger | None], broker_url: Callable[[], str]
 ) -> Iterator[Health]:
     """Examine part by part. `broker_url` is empty where no mill keeps its private broker up."""
     checks: dict[str, Callable[[], str]] = {
         "ledger": lambda: _ledger(ledger()),
-        "broker": lambda: _broker(broker_url),
+        "broker": lambda: _broker(broker_url()),
         "store": lambda: _store(settings),
-        "workers": lambda: _workers(ledger(), settings, bool(broker_url)),
+        "workers": lambda: _workers(ledger(), settings, bool(broker_url())),
         "model": _model,
         "disk": lambda: _disk(settings),
         "torch": _torch,
@@ -77,11 +77,7 @@ def _broker(url: str) -> str:
 def _store(settings: Settings) -> str:
     from core import storage
 
-    try:
-        storage.connect(settings).check()
-    except StoreError as error:
-        remedy = error.remedy or "Set store_url to a place where this user may write."
-        raise StoreError(error.message, remedy=remedy) from error
+    storage.prove(settings)
     return f"{settings.store} can be written, read and deleted"
 
 

@@ -65,8 +65,8 @@ class Mill:
         self._reach()
         self._lock(stack, home)
         ledger = self._open_ledger(stack)
-        if not self._remote_store:
-            storage.connect(self.settings).check()
+        if not self.settings.store_url:
+            storage.prove(self.settings)
         if not self.settings.embedded:
             models.publish(storage.connect(self.settings), ledger)
         self._open_broker(stack)
@@ -78,18 +78,14 @@ class Mill:
         stack.callback(mill_file.remove, home)
         log.info("mill.up", home=str(home), workers=self._wanted)
 
-    @property
-    def _remote_store(self) -> bool:
-        return self.settings.store.startswith("s3://")
-
     def _reach(self) -> None:
         """Tell what is away before anything is written here. Raises UnreachableError."""
         if not self.settings.embedded:
             broker.check(self.settings.broker_url)
         if self.settings.database_url:
             connect(self.settings.ledger_url).close()
-        if self._remote_store:
-            storage.connect(self.settings).check()
+        if self.settings.store_url:
+            storage.prove(self.settings)
 
     def _lock(self, stack: ExitStack, home: Path) -> None:
         make(home)

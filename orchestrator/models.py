@@ -75,6 +75,12 @@ def known(name: str, ledger: "Ledger | None") -> Model:
     )
 
 
+def check(path: Path) -> ModelSpec:
+    """What a file of weights says of itself. Raises ModelError for what is no model."""
+    container.check(path)
+    return weights.read_spec(path)
+
+
 def add(path: Path, name: str, ledger: "Ledger", store: "Store") -> Model:
     """Register weights, under another `name` if one is given: first in the store, then named.
 
@@ -83,8 +89,7 @@ def add(path: Path, name: str, ledger: "Ledger", store: "Store") -> Model:
     """
     from core.ledger import models
 
-    container.check(path)
-    spec, sha256, first = weights.read_spec(path), weights.sha256(path), bundled()
+    spec, sha256, first = check(path), weights.sha256(path), bundled()
     spec = spec.model_copy(update={"name": name or spec.name})
     if sha256 == first.weights:
         raise ConflictError(f"{path.name} is the bundled model {first.spec.name} itself.")

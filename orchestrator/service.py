@@ -242,13 +242,20 @@ class Service:
         return bool(self._broker_url())
 
     def start_workers(self, count: int, gpus: Sequence[int] = ()) -> Sequence[dict[str, Any]]:
-        """Start workers that outlive this call; each with its `id`, `pid` and `log`."""
+        """Start workers that outlive this call; each with its `id`, `pid` and `log`.
+
+        Raises UnreachableError when broker or ledger are away.
+        """
+        from orchestrator import broker
+
         broker_url = self._broker_url()
         if not broker_url:
             raise ConflictError(
                 f"home = {self.settings.home}: no mill is up, so workers would have no broker.",
                 remedy="First `spritemill up`, or set SPRITEMILL_BROKER_URL.",
             )
+        broker.check(broker_url)
+        ledgers.jobs.list(self.ledger, limit=1)  # workers end where there is none
         return fleet.start(replace(self.settings, broker_url=broker_url), count, gpus)
 
     def order_workers(self, ids: Sequence[str] | None, order: str) -> "Sequence[Worker]":
@@ -282,6 +289,7 @@ class Service:
         """Register a model's file, under another `name` if one is given. Raises ModelError."""
         from orchestrator import models
 
+        models.check(path)
         if self._nothing_yet:
             self.upgrade()
         return models.add(path, name, self.ledger, self.store)
@@ -296,7 +304,7 @@ class Service:
         """Examine part by part, telling each as soon as it is known."""
         from orchestrator import doctor
 
-        return doctor.examine(self.settings, self.ledger_if_any, self._broker_url())
+        return doctor.examine(self.settings, self.ledger_if_any, self._broker_url)
 
     def upgrade(self) -> str:
         """Bring the ledger's schema to this version's; its revision."""

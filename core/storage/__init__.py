@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from core.errors import Fault, RequestError
+from core.errors import Fault, RequestError, StoreError, UnreachableError
 from core.settings import Settings, hide_password
 from core.storage.keys import is_key
 from core.storage.store import ObjectInfo, Store
 
-__all__ = ["ObjectInfo", "Store", "connect"]
+__all__ = ["ObjectInfo", "Store", "connect", "prove"]
 
 _BUCKET = re.compile(r"[^/@\[\]?#]+")
 
@@ -40,6 +40,17 @@ def connect(settings: Settings) -> Store:
     if faults:
         raise RequestError(faults)
     return S3Store(bucket, prefix, endpoint=endpoint or None, region=settings.s3_region)
+
+
+def prove(settings: Settings) -> None:
+    """Write, read and delete an object of the store. Raises UnreachableError when that fails."""
+    try:
+        connect(settings).check()
+    except StoreError as error:
+        raise UnreachableError(
+            f"store_url = {hide_password(settings.store)}: {error.message}",
+            remedy=error.remedy or "Set store_url to a place where this user may write.",
+        ) from error
 
 
 def _is_address(endpoint: str) -> bool:

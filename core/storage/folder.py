@@ -101,14 +101,21 @@ class FolderStore:
         return self._path(key).as_uri()
 
     def check(self) -> None:
-        """Also removes what processes that were killed have left half-written a day ago."""
+        """Also removes what processes that were killed have left half-written a day ago. Folders
+        that were not there before are not there afterwards.
+        """
         key, data = f"check-{secrets.token_hex(8)}", secrets.token_bytes(64)
+        folders = (self._scratch, self._root, *self._root.parents)
+        made = [folder for folder in folders if not folder.exists()]
         try:
             self.put(key, data)
             if self.get(key) != data:
                 raise StoreError(f"{self._root}: what was written reads back differently.")
         finally:
             self.delete(key)
+            for folder in made:
+                with suppress(OSError):  # somebody stores there already
+                    folder.rmdir()
         for _ in self.unfinished(time.time() - _ABANDONED_SECONDS, remove=True):
             pass
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.errors import UsageError
+from core.errors import SpritemillError, UsageError
 from orchestrator.cli import completion, job_view, units
 from orchestrator.cli.asked import request_text
 from orchestrator.cli.following import check_success, follow, over
@@ -231,7 +231,12 @@ def remark_idle(call: Session) -> None:
     from orchestrator.mill_file import find
 
     settings = call.settings()
-    if settings.embedded and find(settings.home) is None:
+    try:
+        idle = settings.embedded and find(settings.home) is None
+    except SpritemillError as error:  # the job is made, and is to be told of
+        call.console.remark(str(error))
+        return
+    if idle:
         call.console.remark(f"No mill is up in {settings.home}: start it with `spritemill up`.")
 
 

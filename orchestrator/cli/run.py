@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.errors import UsageError
+from core.errors import RequestError, UsageError
 from orchestrator.cli import job_view, units
 from orchestrator.cli.asked import text_of
 from orchestrator.cli.console import Console, fields
@@ -112,6 +112,7 @@ def _mill(settings: "Settings", asked: str, out: Path | None) -> "Iterator[Mill]
         made = service.check(asked)
         if out is not None:
             _refuse_another(out, made, service)
+            _refuse_too_large(out, made)
     from core.logs import configure
     from orchestrator.mill import Mill
 
@@ -138,6 +139,14 @@ def _refuse_another(out: Path, made: "Plan", service: "Service") -> None:
     from core.request.plan import digest
 
     refuse_another(out, digest(made, service.model(made.request.model).weights))
+
+
+def _refuse_too_large(out: Path, made: "Plan") -> None:
+    """Raises RequestError when the folders would not fit."""
+    from orchestrator.admission import too_large
+
+    if faults := too_large(made, str(out)):
+        raise RequestError(faults)
 
 
 def _stopped(console: Console, status: "JobStatus", latest: str) -> typer.Exit:

@@ -9,6 +9,7 @@ from core.dataset.folders import MARKER
 from core.ledger import jobs
 from core.ledger.states import JobState
 from core.settings import load
+from orchestrator import admission
 from orchestrator.cli import main
 from orchestrator.cli.interrupt import same_command
 from orchestrator.service import Service
@@ -63,6 +64,18 @@ def test_run_refuses_the_folder_of_another_request_before_anything_starts(
     (tmp_path / "out" / MARKER).write_text(json.dumps(marker))
     assert main(["run", "--class", "potion", "-n", "1", "--out", "out"]) == 2
     assert "out = out: the sprites of another request are there" in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()
+
+
+def test_run_refuses_folders_that_would_not_fit_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPRITEMILL_STORE_URL", "s3://sprites")
+    monkeypatch.setattr(admission, "free_bytes", lambda _: 10**6)
+    assert main(["run", "--class", "potion", "-n", "1000", "--out", "out"]) == 2
+    told = capsys.readouterr().err
+    assert "samples = 1,000: they need about" in told
+    assert "but out has 1.0 MB free" in told
     assert not (tmp_path / "home").exists()
 
 
