@@ -1,4 +1,8 @@
-"""A worker's heartbeat, in a thread of its parent: says that it lives, hears its orders."""
+"""A worker's heartbeat, in threads of its parent: says that it lives, hears its orders.
+
+What the machine or a signal orders is heeded in a thread of its own: a database that is frozen may
+keep the other waiting for ever.
+"""
 
 import math
 import os
@@ -21,6 +25,7 @@ EXIT_STUCK = 75
 """The worker ended itself, and a supervisor should start it anew (EX_TEMPFAIL)."""
 
 _LAST_WORDS = 5.0
+_TICK = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -41,29 +46,32 @@ class Heartbeat:
         self._deaf_at = math.inf
         self._using_ledger = threading.Lock()
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._beat_on, name="heartbeat", daemon=True),
+            threading.Thread(target=self._watch, name="notice", daemon=True),
+        ]
         os.register_at_fork(before=self._before_fork, after_in_parent=self._using_ledger.release)
 
     def start(self, connected: Callable[[], bool]) -> None:
         """Begin; `connected` tells whether the broker is there to be heard."""
         self._connected = connected
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Say goodbye to the ledger."""
         self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
         rows.gone(self._ledger, self._worker)
 
     def _before_fork(self) -> None:
         self._using_ledger.acquire()
         self._ledger.close()
 
-    def _run(self) -> None:
-        tick = min(1.0, self._settings.heartbeat_seconds)
-        due = 0.0
-        while not self._stopped.wait(tick):
+    def _watch(self) -> None:
+        while not self._stopped.wait(_TICK):
             if not self._notice.given and self._to_go():
                 log.info("worker.noticed", file=self._settings.notice_file)
                 self._notice.give(self._settings.grace_seconds)
@@ -71,9 +79,12 @@ class Heartbeat:
                 celery_state.should_stop = os.EX_OK  # type: ignore[assignment]  # stubs: None
             if time.monotonic() > self._notice.deadline + _LAST_WORDS:
                 self._overdue()
-            if time.monotonic() >= due:
-                due = time.monotonic() + self._settings.heartbeat_seconds
-                self._beat_or_wait()
+
+    def _beat_on(self) -> None:
+        pause = min(_TICK, self._settings.heartbeat_seconds)
+        while not self._stopped.wait(pause):
+            self._beat_or_wait()
+            pause = self._settings.heartbeat_seconds
 
     def _to_go(self) -> bool:
         """Whether the machine says that it will be taken away."""
@@ -115,11 +126,14 @@ class Heartbeat:
 
     def _overdue(self) -> None:
         """A child neither ended nor handed back its shard: do so in its stead, without penalty."""
-        try:
-            with self._using_ledger:
-                rows.bury(self._ledger, [self._worker], free=True)
-        finally:
-            self._end("worker.overdue")
+        burying = threading.Thread(target=self._bury, daemon=True)
+        burying.start()
+        burying.join(_LAST_WORDS)
+        self._end("worker.overdue")
+
+    def _bury(self) -> None:
+        with self._using_ledger:
+            rows.bury(self._ledger, [self._worker], free=True)
 
     def _end(self, event: str) -> None:
         """End at once; the kernel ends the children with us, and leases run out."""
