@@ -8,7 +8,7 @@ import getpass
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ _HOST = r"(\[[^/\]]*\]|[^/:@?#]*)(:(?P<port>[0-9]{0,5}))?"
 _BROKER = re.compile(rf"rediss?://([^/?#]*@)?{_HOST}(/[^@?#]*)?(\?([^@#=]+=[^#]*)?)?")
 _DATABASE = re.compile(rf"[^/]*://([^:/]*(:[^@]*)?@)?{_HOST}(/[^@?]*)?(\?.*)?")
 _NO_ADDRESS = "it does not read as user:password@host:port"
+_TRUE = {"true", "1", "yes"}  # to redis-py and to kombu
 _ESCAPED = "In a user or password write %40 for @, %2F for /, %3F for ?, %23 for # and %3A for :."
 
 
@@ -313,12 +314,20 @@ def _check_broker(url: str) -> list[Fault]:
         return [Fault("broker_url", hide_password(url), problem)]
     if parts.scheme in ("redis", "rediss") and not _reads_as(_BROKER, url):
         return [Fault("broker_url", hide_password(url), _NO_ADDRESS, _ESCAPED)]
-    checks = parse_qs(parts.query).get("ssl_cert_reqs", [""])[0]
-    if parts.scheme == "rediss" and checks != "required":
+    return _check_tls(url, parse_qs(parts.query)) if parts.scheme == "rediss" else []
+
+
+def _check_tls(url: str, options: Mapping[str, Sequence[str]]) -> list[Fault]:
+    """Of an option that is given twice, redis-py takes the first, kombu the last."""
+    if set(options.get("ssl_cert_reqs", ())) != {"required"}:
         problem = "its ssl_cert_reqs is not `required`: who answers would not be checked"
-        remedy = "Add ?ssl_cert_reqs=required to the URL."
-        return [Fault("broker_url", hide_password(url), problem, remedy)]
-    return []
+        remedy = "Add ?ssl_cert_reqs=required to the URL, once."
+    elif not {value.lower() for value in options.get("ssl_check_hostname", ())} <= _TRUE:
+        problem = "its ssl_check_hostname is not `true`: any host's certificate would do"
+        remedy = "Leave ssl_check_hostname out."
+    else:
+        return []
+    return [Fault("broker_url", hide_password(url), problem, remedy)]
 
 
 def _check_database(url: str) -> list[Fault]:

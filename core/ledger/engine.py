@@ -27,6 +27,7 @@ from sqlalchemy.exc import (
     InternalError,
     InvalidatePoolError,
     OperationalError,
+    ProgrammingError,
 )
 
 from core.errors import ConflictError, CorruptError, UnreachableError, UsageError
@@ -147,6 +148,10 @@ class Ledger:
                 remedy="Check that it is running, that it can be written and has space, and that"
                 " the user and password are right.",
             ) from error
+        except ProgrammingError as error:
+            if error.statement is not None:
+                raise  # a fault of ours
+            raise _misread(self._name, error.orig) from error
         except DatabaseError as error:
             if self.postgresql or type(error) is not DatabaseError:
                 raise
@@ -166,17 +171,9 @@ def connect(url: str, *, check_schema: bool = True) -> Ledger:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # the latter's text may show what is taken for the port
         raise UsageError("database_url: this is no URL.", remedy=_KINDS) from None
-    if parsed.drivername == "sqlite":
-        if check_schema and not Path(parsed.database or "").exists():
-            raise ConflictError(f"database_url {url}: there is no ledger yet.", remedy=_UPGRADE)
-        ledger = Ledger(_sqlite(parsed))
-    elif parsed.drivername == "postgresql+psycopg":
-        ledger = Ledger(_postgresql(parsed))
-    else:
-        raise UsageError(
-            f"database_url {hide_password(url)}: {parsed.drivername} is not supported.",
-            remedy=_KINDS,
-        )
+    if check_schema and parsed.drivername == "sqlite" and not Path(parsed.database or "").exists():
+        raise ConflictError(f"database_url {url}: there is no ledger yet.", remedy=_UPGRADE)
+    ledger = Ledger(_engine(parsed))
     if check_schema:
         try:
             ledger.check_schema()
@@ -184,6 +181,24 @@ def connect(url: str, *, check_schema: bool = True) -> Ledger:
             ledger.close()
             raise
     return ledger
+
+
+def _engine(url: URL) -> Engine:
+    name = hide_password(url.render_as_string(hide_password=False))
+    kinds = {"sqlite": _sqlite, "postgresql+psycopg": _postgresql}
+    if url.drivername not in kinds:
+        raise UsageError(f"database_url {name}: {url.drivername} is not supported.", remedy=_KINDS)
+    try:
+        return kinds[url.drivername](url)
+    except (ArgumentError, ValueError) as error:
+        raise _misread(name, error) from error
+
+
+def _misread(name: str, error: BaseException | None) -> UsageError:
+    return UsageError(
+        f"database_url {name}: {_first_line(error)}.",
+        remedy="Mend what stands after its `?`, or leave it out.",
+    )
 
 
 def _postgresql(url: URL) -> Engine:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -87,30 +87,26 @@ class Vocabulary:
             weights[index] = weights.get(index, 0.0) + weight
         return tuple(sorted(weights.items()))
 
-    def faults(self, asked: Asked, field: str) -> list[Fault]:
+    def faults(self, asked: Asked, field: str) -> Iterator[Fault]:
         """What of this the model does not know."""
         if asked.vector is not None and len(asked.vector) != self.length:
-            problem = f"it has {len(asked.vector)} numbers; this model's contexts have"
-            return [Fault(f"{field}.vector", "", f"{problem} {self.length}")]
+            yield Fault(
+                f"{field}.vector", f"{len(asked.vector)} numbers",
+                f"this model's contexts have {self.length}",
+                "Give one for each of its classes, then one for each of its words.",
+            )  # fmt: skip
         part = "mixture" if asked.mixture else "class"
-        found = [
-            Fault(
-                f"{field}.{part}", name, "the model has no such class",
-                nearest(name, list(self.classes)),
-            )
-            for name in _classes(asked)
-            if name not in self.classes
-        ]  # fmt: skip
+        for name in _classes(asked):
+            if name not in self.classes:
+                remedy = nearest(name, list(self.classes))
+                yield Fault(f"{field}.{part}", name, "the model has no such class", remedy)
         words = tokens(asked.text or "")
         if asked.text is not None and not words:
-            found.append(Fault(f"{field}.text", asked.text, "it names nothing to draw"))
-        found += [
-            Fault(f"{field}.text", word, "the model does not know the word",
-                  nearest(word, self.known))
-            for word in words
-            if word not in self.words and word not in self.classes
-        ]  # fmt: skip
-        return found
+            yield Fault(f"{field}.text", asked.text, "it names nothing to draw")
+        for word in words:
+            if word not in self.words and word not in self.classes:
+                remedy = nearest(word, self.known)
+                yield Fault(f"{field}.text", word, "the model does not know the word", remedy)
 
     def _word(self, word: str, count: int) -> tuple[int, float]:
         """A word's index and weight; a class named in a text is that class."""
@@ -133,9 +129,9 @@ def build(
     start: Picture | None = None,
 ) -> Context:
     """The context of what is asked, steering away from `negative`, from the picture `start`."""
-    label = _label(asked)
+    label = label_of(asked)
     if negative is not None:
-        label += f", not {_label(negative)}"
+        label += f", not {label_of(negative)}"
     if start is not None:
         label += f", from picture {_hashed(_picture(start))[:6]}"
     return Context(
@@ -173,7 +169,8 @@ def _classes(asked: Asked) -> Mapping[str, float]:
     return asked.mixture or ({asked.class_name: 1.0} if asked.class_name else {})
 
 
-def _label(asked: Asked) -> str:
+def label_of(asked: Asked) -> str:
+    """What is asked, for people."""
     if asked.vector is not None:
         return "vector " + identity(asked, None)[:6]
     parts: Iterable[str] = (

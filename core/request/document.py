@@ -27,23 +27,23 @@ _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]{1,30}(\.[0-9]*)?)([eE][-+]?[0-9]{1,4
 def read(path: Path) -> str:
     """The text of a request file. Raises RequestError when it is no readable text."""
     try:
-        size = path.stat().st_size
-        if path.is_dir():
-            raise _refused(str(path), "it is a folder", "Name the request file inside it.")
-        if size > MAX_BYTES:
-            raise _refused(str(path), f"{size:,} bytes are too many", f"At most {MAX_BYTES:,}.")
-        raw = path.read_bytes()[: MAX_BYTES + 1]
+        with path.open("rb") as file:  # a pipe or a device may have no end
+            raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise _refused(
             str(path), "there is no such file", "`spritemill init` writes a first one."
         ) from None
+    except IsADirectoryError:
+        raise _refused(str(path), "it is a folder", "Name the request file inside it.") from None
     except OSError as error:
         raise _refused(str(path), f"it cannot be read: {error.strerror}") from error
     return decode(raw, str(path))
 
 
 def decode(raw: bytes, name: str = "request") -> str:
-    """UTF-8 text of raw bytes. Raises RequestError for binary or other encodings."""
+    """UTF-8 text of raw bytes. Raises RequestError for binary, other encodings or too many."""
+    if len(raw) > MAX_BYTES:
+        raise _refused(name, f"more than {MAX_BYTES:,} bytes are too many")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

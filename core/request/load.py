@@ -24,6 +24,7 @@ from core.request.spec import (
     Request,
     Sampling,
 )
+from core.request.surplus import Surplus, counted
 
 _MOST_FAULTS = 20
 _ROUNDS = 3
@@ -31,6 +32,8 @@ _ROUNDS = 3
 
 _PROBLEMS = {
     "finite_number": "it must be a finite number",
+    "bool_parsing": "it must be true or false",
+    "bool_type": "it must be true or false",
     "float_type": "it must be a number",
     "greater_than": "it must be above {gt}",
     "greater_than_equal": "it must be at least {ge}",
@@ -45,10 +48,12 @@ _PROBLEMS = {
     "string_too_long": "it must have at most {max_length} characters",
     "string_too_short": "it is empty",
     "string_type": "it must be text",
+    "string_unicode": "it has half of a character: a surrogate without its other",
     "too_long": "it must have at most {max_length} items",
     "too_short": "it is empty",
     "tuple_type": "it must be a list",
 }
+_REMEDIES = {"sums_to_zero": "Change one of them.", "too_short": "Give at least one."}
 
 
 class MalformedError(RequestError):
@@ -61,16 +66,16 @@ class MalformedError(RequestError):
 
     def joined(self, others: Sequence[Fault]) -> RequestError:
         """The same with the faults of the rest, by their places in the file."""
-        return RequestError(
-            bounded([*self.faults, *(self._remainder.in_the_file(fault) for fault in others)])
-        )
+        placed = (self._remainder.in_the_file(fault) for fault in others)
+        return RequestError(bounded([*self.faults, *placed]))
 
 
 def bounded(faults: Sequence[Fault]) -> list[Fault]:
-    """As many faults as people read."""
-    more = len(faults) - _MOST_FAULTS
-    last = [Fault("request", "", f"and {more} faults more")] if more > 0 else []
-    return [*faults[:_MOST_FAULTS], *last]
+    """As many faults as people read, and how many more are known. They may be bounded already."""
+    told = [fault for fault in faults if not isinstance(fault, Surplus)]
+    more = counted(faults) - _MOST_FAULTS
+    last = [Surplus("request", "", f"and at least {more} more", count=more)] if more > 0 else []
+    return [*told[:_MOST_FAULTS], *last]
 
 
 def load(path: Path) -> Request:
@@ -126,8 +131,7 @@ def _fault(detail: ErrorDetails) -> Fault:
     problem = detail["msg"].removeprefix("Value error, ")
     if kind in _PROBLEMS:
         problem = _PROBLEMS[kind].format(**detail.get("ctx", {}))
-    shown = "" if isinstance(detail["input"], dict) else _shown(detail["input"])
-    return Fault(field, shown, problem)
+    return Fault(field, _shown(detail["input"]), problem, _REMEDIES.get(kind, ""))
 
 
 def _path(where: tuple[int | str, ...]) -> str:

@@ -8,14 +8,15 @@ import bisect
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any
 
 from core import weights
 from core.errors import Fault, RequestError
 from core.request import control, images, sampling
-from core.request.contexts import Context, Vocabulary, build, identity
-from core.request.load import canonical
+from core.request.contexts import Context, Vocabulary, build, identity, label_of
+from core.request.load import bounded, canonical
 from core.request.quality import ENCODER_SIZE
 from core.request.spec import Asked, ContextSpec, Outputs, Parent, Request
 from core.weights.spec import ModelSpec
@@ -23,7 +24,7 @@ from core.weights.spec import ModelSpec
 RENDERER_VERSION = 4
 """Raised whenever the same request, weights and numerics class would give other pixels."""
 
-_MOST_FAULTS = 20
+_LOOKED_FOR = 100  # faults: what was perhaps meant takes 2 ms to find
 _SHARDS_PER_JOB = 64
 
 
@@ -136,14 +137,14 @@ class Plan:
 
 def plan(request: Request, spec: ModelSpec, max_samples: int = 100_000_000) -> Plan:
     """Plan a request. Raises RequestError with every fault that only the model shows."""
-    faults = _faults(request, spec)
+    faults = list(islice(_faults(request, spec), _LOOKED_FOR))
     if faults:
-        raise RequestError(faults)
+        raise RequestError(bounded(faults))
     made = Plan(request, spec)
     if made.total > max_samples:
-        raise RequestError(
-            [Fault("samples", f"{made.total:,}", f"at most {max_samples:,} are taken at once")]
-        )
+        problem = f"at most {max_samples:,} are taken at once"
+        remedy = "Ask for fewer, or raise the setting max_samples."
+        raise RequestError([Fault("samples", f"{made.total:,}", problem, remedy)])
     return made
 
 
@@ -227,57 +228,45 @@ def _shard_samples(total: int) -> int:
     return max(32, min(2048, -(-wanted // 32) * 32))
 
 
-def _faults(request: Request, spec: ModelSpec) -> list[Fault]:
-    faults = []
-    if request.pixels.size not in (None, spec.size):
-        faults.append(
-            Fault(
-                "pixels.size", str(request.pixels.size), f"the model {spec.name} makes {spec.size}"
-            )
-        )
-    faults += sampling.faults(request.sampling, spec)
-    if spec.channels < 4 and request.pixels.alpha not in (None, "opaque"):
-        faults.append(
-            Fault("pixels.alpha", request.pixels.alpha, f"the model {spec.name} has no alpha",
-                  "Use opaque.")
-        )  # fmt: skip
+def _faults(request: Request, spec: ModelSpec) -> Iterator[Fault]:
+    size, alpha = request.pixels.size, request.pixels.alpha
+    if size not in (None, spec.size):
+        yield Fault("pixels.size", str(size), f"the model {spec.name} makes {spec.size}")
+    yield from sampling.faults(request.sampling, spec)
+    if spec.channels < 4 and alpha not in (None, "opaque"):
+        yield Fault("pixels.alpha", alpha, f"the model {spec.name} has no alpha", "Use opaque.")
     if request.quality and request.quality.by_encoder and spec.size != ENCODER_SIZE:
-        faults.append(
-            Fault("quality", "", f"agreement and novelty are judged at {ENCODER_SIZE} x "
-                  f"{ENCODER_SIZE} pixels; the model {spec.name} makes {spec.size}",
-                  "Leave them out.")
+        yield Fault(
+            "quality", "", f"agreement and novelty are judged at {ENCODER_SIZE} x {ENCODER_SIZE} "
+            f"pixels; the model {spec.name} makes {spec.size}", "Leave them out.",
         )  # fmt: skip
-    faults += control.faults(request, spec)
+    yield from control.faults(request, spec)
     vocabulary, seen = Vocabulary(spec), dict[str, tuple[str, int]]()
     for number, entry in enumerate(request.contexts):
         field = f"contexts[{number}]"
         if entry.samples is None and request.samples is None:
-            faults.append(
-                Fault(f"{field}.samples", "", "it is missing", "Give it here or for all.")
-            )
-        faults += _context_faults(entry, field, vocabulary)
-        if len(faults) >= _MOST_FAULTS:
-            break
-        faults += _repeats(entry, entry.samples or request.samples or 0, field, seen)
-    return faults
+            yield Fault(f"{field}.samples", "", "it is missing", "Give it here or for all.")
+        yield from _context_faults(entry, field, vocabulary)
+        yield from _repeats(entry, entry.samples or request.samples or 0, field, seen)
 
 
-def _context_faults(entry: ContextSpec, field: str, vocabulary: Vocabulary) -> list[Fault]:
-    found = vocabulary.faults(entry, field)
+def _context_faults(entry: ContextSpec, field: str, vocabulary: Vocabulary) -> Iterator[Fault]:
+    yield from vocabulary.faults(entry, field)
     if entry.product is not None:
-        for name in entry.product.classes:
-            asked = Asked.model_construct(class_name=name)
-            found += vocabulary.faults(asked, f"{field}.product")
-        for text in entry.product.text:
-            found += vocabulary.faults(Asked.model_construct(text=text), f"{field}.product")
+        listed = [
+            [Asked.model_construct(class_name=name) for name in entry.product.classes],
+            [Asked.model_construct(text=text) for text in entry.product.text],
+        ]
+        for place, asked in chain.from_iterable(map(enumerate, listed)):
+            for fault in vocabulary.faults(asked, f"{field}.product"):
+                yield replace(fault, field=f"{fault.field}[{place}]")
     if entry.negative is not None:
-        found += vocabulary.faults(entry.negative, f"{field}.negative")
-    return found
+        yield from vocabulary.faults(entry.negative, f"{field}.negative")
 
 
 def _repeats(
     entry: ContextSpec, samples: int, field: str, seen: dict[str, tuple[str, int]]
-) -> list[Fault]:
+) -> Iterator[Fault]:
     """Faults of an entry beside those above: `seen` has the field and the end of each context."""
     count = len(entry.product.classes) * len(entry.product.text) if entry.product else 1
     first = entry.first or 0
@@ -285,10 +274,18 @@ def _repeats(
         name = name_at(entry, step)
         before, end = seen.get(name, ("", 0))
         if before and not first:
-            return [Fault(field, "", f"it asks for the same as {before}",
-                          "Ask once, with the sum of the samples.")]  # fmt: skip
+            yield _repeated(label_of(asked_at(entry, step)), field, before)
+            return
         if first != end:
-            return [Fault(f"{field}.first", str(first), "it does not go on where the context ends",
-                          f"Say first: {end}." if end else "Leave it out.")]  # fmt: skip
+            yield Fault(f"{field}.first", str(first), "it does not go on where the context ends",
+                        f"Say first: {end}." if end else "Leave it out.")  # fmt: skip
+            return
         seen[name] = (field, first + samples)
-    return []
+
+
+def _repeated(label: str, field: str, before: str) -> Fault:
+    if before == field:
+        remedy = "Name each class and each text once."
+        return Fault(f"{field}.product", label, "it asks for this twice", remedy)
+    remedy = "Ask once, with the sum of the samples."
+    return Fault(field, label, f"it asks for the same as {before}", remedy)

@@ -54,8 +54,11 @@ class Remainder:
 
     def _take_out(self, where: Where) -> int | None:
         """The number of the context that must go, if one must."""
+        if not where:  # of all that is given, nothing could be read
+            self.values, self.places = {}, []
+            return None
         if len(where) < 2 or where[0] != "contexts" or not isinstance(where[1], int):
-            _forget(self.values, str(where[0]) if where else "contexts")
+            _forget(self.values, str(where[0]))
             return None
         number, key = where[1], str(where[2]) if len(where) > 2 else ""
         entry = self.values["contexts"][number]

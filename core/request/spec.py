@@ -13,6 +13,7 @@ from pydantic import (
     Tag,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from core.request import deadline, palettes
 from core.request.names import Name
@@ -46,6 +47,12 @@ def _deadline(given: str | None) -> str | None:
     return given
 
 
+def _weighing(mixture: dict[str, float]) -> dict[str, float]:
+    if abs(math.fsum(mixture.values())) < 1e-9:
+        raise PydanticCustomError("sums_to_zero", "the weights of the mixture sum to zero")
+    return mixture
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=False)
 
@@ -57,8 +64,8 @@ class Asked(_Part):
         None
     )
     mixture: Annotated[
-        dict[str, Weight] | None,
-        Field(min_length=1, description="Classes with weights, used as given."),
+        Annotated[dict[str, Weight], Field(min_length=1), AfterValidator(_weighing)] | None,
+        Field(description="Classes with weights, used as given."),
     ] = None
     text: Annotated[Text | None, Field(description="Words that the model knows.")] = None
     vector: Annotated[
@@ -72,8 +79,6 @@ class Asked(_Part):
             raise ValueError("give a class or a mixture, not both")
         if self.vector is not None and (self.class_name or self.mixture or self.text):
             raise ValueError("a vector stands alone")
-        if self.mixture is not None and abs(math.fsum(self.mixture.values())) < 1e-9:
-            raise ValueError("the weights of the mixture sum to zero")
         return self
 
     @property

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from core.errors import EXIT_FAILED, RequestError, SpritemillError, UsageError
+from core.request.surplus import Surplus, counted
 
 EXIT_INTERRUPTED = 130
 _FLAGS = ("--json", "--quiet", "-q")
@@ -25,19 +26,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     atexit.register(gc.freeze)  # the interpreter's last collections would cost as much again
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for any costs 0.02 s
     _open_streams()
-    first, rest = split(sys.argv[1:] if arguments is None else arguments)
-    code = _run(rest[0] if rest else "", first + rest)
+    code = _run(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         _flush(stream)
     return code
 
 
-def _run(word: str, given: list[str]) -> int:
-    as_json = "--json" in given
+def _run(arguments: Sequence[str]) -> int:
+    as_json = "--json" in arguments
     try:
+        first, rest = split(arguments)
         from orchestrator.cli.app import program
 
-        code = program(word)(given, prog_name="spritemill", standalone_mode=not as_json)
+        run = program(rest[0] if rest else "")
+        code = run(first + rest, prog_name="spritemill", standalone_mode=not as_json)
     except SystemExit as ended:  # how typer ends, well or not
         return ended.code if isinstance(ended.code, int) else EXIT_FAILED
     except SpritemillError as error:
@@ -50,7 +52,10 @@ def _run(word: str, given: list[str]) -> int:
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The global options, which may be given anywhere, and the rest, which a command begins."""
+    """The global options, which may be given anywhere, and the rest, which a command begins.
+
+    Raises UsageError.
+    """
     first: list[str] = []
     rest: list[str] = []
     queue = list(arguments)
@@ -62,8 +67,9 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         if word in _FLAGS or word.startswith("--home="):
             first.append(word)
         elif word == "--home":
-            first += [word, *queue[:1]]
-            del queue[:1]
+            if not queue or queue[0] in _FLAGS:
+                raise UsageError("--home needs a folder.", remedy="Such as: --home DIR")
+            first += [word, queue.pop(0)]
         else:
             rest.append(word)
     return first, rest
@@ -89,9 +95,11 @@ def _report(error: SpritemillError, as_json: bool) -> int:
     if as_json:
         _write_json(error, error.message, error.remedy, [asdict(fault) for fault in faults])
     elif len(faults) > 1:
-        _write(f"{len(faults)} things are wrong:\n" + "\n".join(f"  {fault}" for fault in faults))
+        count, least = counted(faults), "at least " * isinstance(faults[-1], Surplus)
+        lines = [f"{least}{count} things are wrong:", *(f"  {fault}" for fault in faults)]
+        _write("\n".join(map(_printable, lines)))
     else:
-        _write(str(error))
+        _write(_printable(str(error), keep="" if faults else "\n"))
     _trace(error)
     return error.exit_code
 
@@ -116,9 +124,17 @@ def _report_unexpected(error: Exception, as_json: bool) -> int:
     if as_json:
         _write_json(error, message, remedy, [])
     else:
-        _write(f"{message}\n{remedy}")
+        _write(_printable(f"{message}\n{remedy}", keep="\n"))
     _trace(error)
     return EXIT_FAILED
+
+
+def _printable(text: str, keep: str = "") -> str:
+    """The text with what a terminal would obey, or not show, escaped."""
+    return "".join(
+        each if each.isprintable() or each in keep else each.encode("unicode_escape").decode()
+        for each in text
+    )
 
 
 def _write(text: str) -> None:
@@ -128,7 +144,7 @@ def _write(text: str) -> None:
 def _write_json(error: Exception, message: str, remedy: str, faults: list[Any]) -> None:
     kind = type(error).__name__
     document = {"kind": kind, "message": message, "remedy": remedy, "faults": faults}
-    sys.stdout.write(json.dumps({"error": document}, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps({"error": document}) + "\n")
 
 
 def _trace(error: Exception) -> None:

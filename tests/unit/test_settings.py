@@ -8,6 +8,8 @@ import pytest
 from core.errors import RequestError
 from core.settings import Settings, as_environment, explain, hide_password, load
 
+TLS = "rediss://u:hunter2@host:6379/0?ssl_cert_reqs=required"
+
 
 def environment(tmp_path: Path, **values: str) -> dict[str, str]:
     file = tmp_path / "settings.toml"
@@ -118,6 +120,10 @@ def test_broker_that_is_read_as_it_is_meant_is_taken(tmp_path: Path, url: str) -
         ("broker_url", "rediss://u:hunter2@host", "Add .ssl_cert_reqs=required"),
         ("broker_url", "rediss://host?ssl_cert_reqs=none", "not `required`"),
         ("broker_url", "rediss://host?ssl_cert_reqs=CERT_REQUIRED", "not `required`"),
+        ("broker_url", f"{TLS}&ssl_cert_reqs=none", "Add .*=required to the URL, once"),
+        ("broker_url", f"{TLS}&ssl_check_hostname=false", "Leave ssl_check_hostname out"),
+        ("broker_url", f"{TLS}&ssl_check_hostname=0", "ssl_check_hostname is not `true`"),
+        ("broker_url", f"{TLS}&ssl_check_hostname=true&ssl_check_hostname=no", "is not `true`"),
         ("broker_url", "redis://u:7/hunter2@host:6379/0", "%2F for /"),
         ("broker_url", "redis://u:hunter2/x@host:6379/0", "%2F for /"),
         ("broker_url", "redis://:7?hunter2@host/0", "%3F for ?"),
@@ -198,8 +204,9 @@ def test_owners_have_the_weights_that_are_set(tmp_path: Path) -> None:
     assert load(environ=environment(tmp_path)).weights == {}
 
 
-def test_checked_tls_broker_is_taken(tmp_path: Path) -> None:
-    url = "rediss://host:6379/0?ssl_cert_reqs=required"
+@pytest.mark.parametrize("more", ["", "&ssl_cert_reqs=required&ssl_check_hostname=True"])
+def test_checked_tls_broker_is_taken(tmp_path: Path, more: str) -> None:
+    url = TLS + more
     assert load(environ=environment(tmp_path, SPRITEMILL_BROKER_URL=url)).broker_url == url
 
 

@@ -1,10 +1,14 @@
 """Each kind of bad request is told in words, with what would be right, and costs nothing."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import orchestrator
 from orchestrator.cli import main
 
 GOOD = "samples: 4\ncontexts:\n  - class: potion\n"
@@ -52,7 +56,7 @@ BAD = {
             "contexts[0].samples",
             "contexts[0].class = potoin",
             "contexts[1].first",
-            "contexts[1]: the weights",
+            "contexts[1].mixture = {",
             "contexts[2].clas",
             "contexts[3].text = swrod",
             "sampling.steps",
@@ -96,6 +100,50 @@ def test_every_fault_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None
     said = capsys.readouterr().err
     for word in ("3 things are wrong", "potoin", "swrod", "pixels.size = 16"):
         assert word in said
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("".join(f"key{number}: 1\n" for number in range(50)) + GOOD, (50, 30)),
+        (MANY + "".join(f"  - class: orb{number}\n" for number in range(21)), (21, 1)),
+    ],
+)
+def test_of_many_faults_the_first_are_told(
+    text: str, told: tuple[int, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(text) == 2
+    first, *faults, last = capsys.readouterr().err.splitlines()
+    assert first == f"spritemill: at least {told[0]} things are wrong:"
+    assert len(faults) == 20
+    assert last == f"  request: and at least {told[1]} more."
+
+
+def test_what_a_terminal_would_obey_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(MANY + '  - class: "a\\e[31mred\\nline\\u202e\\x9b"\n') == 2
+    said = capsys.readouterr().err
+    assert said.startswith(r"spritemill: contexts[0].class = a\x1b[31mred\nline\u202e\x9b: ")
+    assert len(said.splitlines()) == 1
+    assert check('{"\\u001b[2J": 1, "\\u001b[3J": 1, "samples": 4, "contexts": []}') == 2
+    assert {"  \\x1b[2J: ", "  \\x1b[3J: "} <= {
+        line[:11] for line in capsys.readouterr().err.splitlines()
+    }
+
+
+@pytest.mark.parametrize("how", [(), ("--json",)])
+def test_half_of_a_character_is_told(how: tuple[str, ...]) -> None:
+    Path("request.json").write_text(
+        r'{"samples": 3, "name": "\ud800", "contexts": [{"class": "\ud800"}]}'
+    )
+    command = [sys.executable, "-m", "orchestrator.cli", "check", "request.json", *how]
+    root = str(Path(orchestrator.__file__).parents[1])
+    ended = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
+    if how:
+        faults = json.loads(ended.stdout)["error"]["faults"]
+        assert [fault["field"] for fault in faults] == ["name", "contexts[0].class"]
 
 
 def test_machines_get_every_fault_by_field(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,6 @@ from orchestrator.cli import main, split
         (["status", "--json"], ["--json", "status"]),
         (["status", "x", "--home", "/a", "-q"], ["--home", "/a", "-q", "status", "x"]),
         (["status", "--home=/a"], ["--home=/a", "status"]),
-        (["status", "--home"], ["--home", "status"]),
         (["check", "--", "--json"], ["check", "--", "--json"]),
         ([], []),
     ],
@@ -95,6 +94,8 @@ def test_machines_get_errors_as_one_document_on_stdout(
         (["stauts"], "stauts"),
         (["priority", "latest", "high"], "high"),
         (["export"], "--format"),
+        (["list", "--home"], "--home needs a folder"),
+        (["list", "--home", "-q"], "--home needs a folder"),
     ],
 )
 def test_machines_are_told_of_wrong_usage_too(
@@ -105,6 +106,11 @@ def test_machines_are_told_of_wrong_usage_too(
     error = json.loads(said.out)["error"]
     assert (error["kind"], said.err) == ("UsageError", "")
     assert told in error["message"]
+
+
+def test_people_are_told_that_home_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--home"]) == 2
+    assert capsys.readouterr().err.startswith("spritemill: --home needs a folder. ")
 
 
 def test_exit_codes_are_the_same_for_machines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,11 @@
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import ProgrammingError
 
 from core.errors import ConflictError, CorruptError, UnreachableError, UsageError
 from core.ledger import connect, jobs
@@ -36,6 +38,35 @@ def test_closed_port_is_unreachable_and_hides_the_password() -> None:
     assert "secret" not in str(caught.value)
     assert str(port) in str(caught.value)
     assert caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("foo=bar", 'invalid connection option "foo"'),
+        ("connect_timeout=abc", "bad value for connect_timeout: 'abc'"),
+        ("port=abc", "non-integer port"),
+        ("plugin=abc", "abc"),
+    ],
+)
+def test_bad_option_is_wrong_usage_and_hides_the_password(option: str, told: str) -> None:
+    with pytest.raises(UsageError, match="database_url postgresql") as caught:
+        connect(f"postgresql+psycopg://mill:secret@127.0.0.1:1/mill?{option}")
+    assert told in caught.value.message
+    assert "Mend what stands after its `?`" in caught.value.remedy
+    assert "secret" not in str(caught.value)
+
+
+def test_bad_option_of_a_file_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"database_url sqlite.*'abc'"):
+        connect(f"sqlite:///{tmp_path / 'ledger.db'}?timeout=abc", check_schema=False)
+
+
+def test_wrong_statement_is_no_fault_of_the_address(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    upgrade(url)
+    with closing(connect(url)) as ledger, pytest.raises(ProgrammingError), ledger.read() as opened:
+        opened.exec_driver_sql("SELECT ?", ())
 
 
 def test_file_that_is_a_folder_is_unreachable(tmp_path: Path) -> None:

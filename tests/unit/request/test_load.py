@@ -2,16 +2,18 @@
 
 import contextlib
 import json
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import RequestError
+from core.errors import Fault, RequestError
 from core.request import document
-from core.request.load import canonical, check, load, parse
+from core.request.load import MalformedError, bounded, canonical, check, load, parse
 from core.request.spec import Request, json_schema
+from core.request.surplus import counted
 
 GOOD = "samples: 4\ncontexts:\n  - class: potion\n"
 
@@ -64,8 +66,8 @@ def test_canonical_text_reads_back_as_the_same_request() -> None:
         ("samples: 4\ncontexts: [{class: a, vector: [1]}]", "contexts[0]", "stands alone"),
         ("samples: 4\ncontexts: [{mixture: {a: .nan}}]", "contexts[0].mixture.a", "finite"),
         ("samples: 4\ncontexts: [{mixture: {a: .inf}}]", "contexts[0].mixture.a", "finite"),
-        ("samples: 4\ncontexts: [{mixture: {a: 1, b: -1}}]", "contexts[0]", "sum to zero"),
-        ("samples: 4\ncontexts: [{mixture: {}}]", "contexts[0].mixture", "empty"),
+        ("samples: 4\ncontexts: [{mixture: {a: 1, b: -1}}]", "contexts[0].mixture", "Change one"),
+        ("samples: 4\ncontexts: [{mixture: {}}]", "contexts[0].mixture", "Give at least one."),
         ("samples: 4\ncontexts: [{class: a, negative: {}}]", "contexts[0]", "says nothing"),
         ("name: ../x\n" + GOOD, "name", "match"),
         ("model: ../x\n" + GOOD, "model", "match"),
@@ -78,6 +80,10 @@ def test_canonical_text_reads_back_as_the_same_request() -> None:
         (GOOD + "sampling: {interval: [3, 1]}", "sampling", "low < high"),
         (GOOD + "pixels: {palette: ['red']}", "pixels.palette[0]", "match"),
         (GOOD + "outputs: {shard_samples: 0}", "outputs.shard_samples", "at least 1"),
+        (GOOD + "outputs: {preview: 1}", "outputs.preview", "must be true or false"),
+        ('{"name": "\\ud800", "contexts": []}', "name", "half of a character"),
+        ('{"\\ud800": 1, "contexts": [{"class": "potion"}]}', "request", "half of a character"),
+        ('{"contexts": [{"\\ud800": "potion"}]}', "contexts[0]", "half of a character"),
         (GOOD + "seed: -1", "seed", "at least 0"),
         (GOOD + "version: 2", "version", "must be 1"),
         (GOOD + "parent: 5", "parent", "must be text"),
@@ -99,6 +105,32 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{mixture: {a: 1, b: -1}}", '{"a": 1, "b": -1}'),
+        ("{mixture: {}}", "{}"),
+        ("{class: {a: 1}}", '{"a": 1}'),
+    ],
+)
+def test_value_is_told_with_its_fault(text: str, value: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse(f"samples: 4\ncontexts: [{text}]")
+    assert [fault.value for fault in caught.value.faults] == [value]
+
+
+def test_of_many_faults_the_first_are_told_and_all_are_counted() -> None:
+    keys = "".join(f"key{number}: 1\n" for number in range(50))
+    with pytest.raises(MalformedError) as caught:
+        parse(keys + GOOD)
+    error = caught.value
+    joined = error.joined(bounded([Fault("seed", "", "no")] * 30))
+    for faults, more in ((error.faults, 30), (joined.faults, 60), (bounded(joined.faults), 60)):
+        assert len(faults) == 21
+        assert counted(faults) == 20 + more
+        assert faults[-1].problem == f"and at least {more} more"
+
+
+@pytest.mark.parametrize(
     ("raw", "told"),
     [(b"\x89PNG\r\n\x1a\n", "UTF-8"), (b"name: \xe9", "UTF-8"), (b"a\0b", "binary")],
 )
@@ -109,7 +141,17 @@ def test_file_that_is_no_text_is_refused(tmp_path: Path, raw: bytes, told: str) 
         load(path)
 
 
-def test_huge_missing_and_folder_files_are_refused_unread(tmp_path: Path) -> None:
+@pytest.mark.timeout(10)
+def test_pipe_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document, "MAX_BYTES", 1000)
+    out, into = os.pipe()
+    with open(out, "rb"), open(into, "wb", buffering=0) as endless:  # noqa: PTH123
+        endless.write(b"a" * 1001)
+        with pytest.raises(RequestError, match="more than 1,000 bytes are too many"):
+            load(Path(f"/dev/fd/{out}"))
+
+
+def test_huge_missing_and_folder_files_are_refused(tmp_path: Path) -> None:
     huge = tmp_path / "huge.yaml"
     with huge.open("wb") as file:
         file.truncate(100 * 2**20)

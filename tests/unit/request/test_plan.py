@@ -12,6 +12,7 @@ from core.request.contexts import Context, dense
 from core.request.estimate import estimate
 from core.request.load import check
 from core.request.plan import Plan, digest, noise_key, plan
+from core.request.surplus import counted
 from core.weights.spec import ModelSpec
 
 
@@ -72,11 +73,14 @@ def test_product_is_every_class_with_every_text(spec: ModelSpec) -> None:
         ({"mixture": {"herro": 1}}, {}, "contexts[0].mixture", "Did you mean hero"),
         ({"text": "avocado armchiar"}, {}, "contexts[0].text", "Did you mean armchair"),
         ({"text": "of the"}, {}, "contexts[0].text", "names nothing"),
-        ({"vector": [1, 2]}, {}, "contexts[0].vector", "2 numbers; this model's contexts have 9"),
-        ({"product": {"class": ["orb"], "text": ["red"]}}, {}, "contexts[0].product.class", "orb"),
+        ({"vector": [1, 2]}, {}, "contexts[0].vector", "2 numbers: this model's contexts have 9"),
+        ({"product": {"class": ["hero", "orb"], "text": ["red"]}}, {},
+         "contexts[0].product.class[1]", "orb"),
+        ({"product": {"class": ["hero"], "text": ["red", "zz"]}}, {},
+         "contexts[0].product.text[1]", "zz"),
         ({"class": "hero", "negative": {"text": "zz"}}, {}, "contexts[0].negative.text", "Known"),
         ({"class": "hero"}, {"pixels": {"size": 64}}, "pixels.size", "makes 32"),
-        ({"class": "hero"}, {"samples": 10**9}, "samples", "at most"),
+        ({"class": "hero"}, {"samples": 10**9}, "samples", "raise the setting max_samples"),
     ],
 )  # fmt: skip
 def test_what_the_model_lacks_is_told(
@@ -90,8 +94,29 @@ def test_what_the_model_lacks_is_told(
 
 def test_same_context_twice_is_refused_however_it_is_spelled(spec: ModelSpec) -> None:
     product = {"product": {"class": ["hero"], "text": ["red  SWORD"]}}
-    with pytest.raises(RequestError, match=r"contexts\[1\].*same as contexts\[0\]"):
+    told = r'contexts\[1\] = hero "red  SWORD": .*same as contexts\[0\]'
+    with pytest.raises(RequestError, match=told):
         made(spec, {"class": "hero", "text": "red sword"}, product)
+
+
+def test_product_that_names_one_text_twice_is_told_which(spec: ModelSpec) -> None:
+    product = {"class": ["hero"], "text": ["red", "blue", "Red"]}
+    told = r'contexts\[0\]\.product = hero "Red": it asks for this twice\. Name each'
+    with pytest.raises(RequestError, match=told):
+        made(spec, {"product": product})
+
+
+def test_faults_of_many_contexts_are_counted(spec: ModelSpec) -> None:
+    with pytest.raises(RequestError) as caught:
+        made(spec, *({"class": f"orb{number}"} for number in range(50)))
+    assert counted(caught.value.faults) == 50
+
+
+def test_faults_of_very_many_contexts_are_not_all_looked_for(spec: ModelSpec) -> None:
+    product = {"class": ["hero"], "text": [f"orb{number}" for number in range(1000)]}
+    with pytest.raises(RequestError) as caught:
+        made(spec, {"product": product})
+    assert counted(caught.value.faults) == 100
 
 
 def test_missing_samples_are_told(spec: ModelSpec) -> None:
