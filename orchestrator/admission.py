@@ -93,7 +93,7 @@ def admitted(made: Plan, model: Model, settings: Settings) -> "NewJob":
         workers=made.request.workers,
         deadline=_deadline(made.request),
         gpu_seconds=budget.gpu_seconds if budget else None,
-        at_end=budget.at_end if budget else "stop",
+        at_end=made.request.at_end or "stop",
     )
 
 

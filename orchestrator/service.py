@@ -156,7 +156,7 @@ class Service:
         return self._move(name, JobState.CANCELLED)
 
     def pause(self, name: str) -> "Job":
-        """Stop a job within a tile, also one whose spent budget lets shards under way be done."""
+        """Stop a job within a tile, also one whose limit lets shards under way be done."""
         from core.ledger import limits
 
         job = self._move(name, JobState.PAUSED)
@@ -386,7 +386,8 @@ class Service:
 
 
 def _known(states: Sequence[str] | None) -> Sequence[JobState] | None:
-    try:
-        return None if states is None else [JobState(state) for state in states]
-    except ValueError as error:
-        raise UsageError(f"state: {error}.", remedy=f"One of {', '.join(JobState)}.") from None
+    for state in states or ():
+        if state not in list(JobState):
+            told = f"state = {state}: there is none by that name."
+            raise UsageError(told, remedy=f"One of {', '.join(JobState)}.")
+    return None if states is None else [JobState(state) for state in states]

@@ -63,8 +63,8 @@ class Job:
     `refused` counts the drawings that quality control refused, by rule; `samples_unfilled` the
     samples of which it refused every one; `failures` those of its shards, by kind. `numerics` is
     the class of arithmetic that the job is bound to, from its first claim on; `workers` is how many
-    may work at it at once, None for all. `gpu_seconds` is its budget; once that is spent, `at_end`
-    tells whether workers drain or stop.
+    may work at it at once, None for all. `gpu_seconds` is its budget; once that or the deadline is
+    passed, `at_end` tells whether workers drain or stop.
     """
 
     id: str

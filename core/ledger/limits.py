@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, select, update
 
-from core.ledger import jobs, schema
+from core.ledger import events, jobs, schema
 from core.ledger.clock import now
 from core.ledger.engine import Ledger
 from core.ledger.jobs import Job
@@ -56,28 +56,41 @@ def overdue(ledger: Ledger) -> list[str]:
 
 def drains(job: Job) -> bool:
     """Whether workers finish their shards of this paused job."""
-    return job.at_end == DRAIN and (job.error or "").startswith(_BUDGET)
+    return job.at_end == DRAIN and bool(_paused_for(job))
 
 
 def stop(ledger: Ledger, job: str) -> None:
     """Let workers leave their shards of a paused job that drains."""
+    draining = (
+        _jobs.c.id == job,
+        _jobs.c.state == JobState.PAUSED,
+        _jobs.c.at_end == DRAIN,
+    )
     with ledger.write() as connection:
-        paused = (_jobs.c.id == job, _jobs.c.state == JobState.PAUSED)
-        connection.execute(update(_jobs).where(*paused).values(at_end=STOP))
+        if connection.execute(update(_jobs).where(*draining).values(at_end=STOP)).rowcount:
+            events.add(connection, job, "job.undrained")
 
 
 def lift(ledger: Ledger, job: Job) -> None:
     """Take away the limit for which a job is paused, so that it may go on."""
+    with ledger.write() as connection:
+        paused = jobs.lock(connection, job.id)
+        if paused is None or paused.state is not JobState.PAUSED:
+            return
+        limit = _paused_for(paused)
+        was = getattr(paused, limit) if limit else None
+        if was is not None:
+            lifting = update(_jobs).where(_jobs.c.id == job.id)
+            connection.execute(lifting.values({limit: None}))
+            events.add(connection, job.id, "job.unlimited", limit=limit, was=was)
+
+
+def _paused_for(job: Job) -> str:
+    """The limit's name among a job's fields; or nothing."""
     error = job.error or ""
     if error.startswith(_DEADLINE):
-        lifted = {"deadline": None}
-    elif error.startswith(_BUDGET):
-        lifted = {"gpu_seconds": None}
-    else:
-        return
-    paused = (_jobs.c.id == job.id, _jobs.c.state == JobState.PAUSED)
-    with ledger.write() as connection:
-        connection.execute(update(_jobs).where(*paused).values(lifted))
+        return "deadline"
+    return "gpu_seconds" if error.startswith(_BUDGET) else ""
 
 
 def _under_way(connection: Connection, job: str) -> float:

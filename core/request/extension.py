@@ -24,6 +24,7 @@ _OWN = {
     "workers",
     "deadline",
     "budget",
+    "at_end",
 }
 """What an extended dataset may have otherwise than its parent."""
 
@@ -35,8 +36,8 @@ def more(parent: Request, samples: int) -> Request:
         for entry in parent.contexts
         if not entry.first
     ]
-    own = {"contexts": tuple(entries), "parent": None, "deadline": None, "budget": None}
-    return parent.model_copy(update=own)
+    limits = {"deadline": None, "budget": None, "at_end": None}
+    return parent.model_copy(update={"contexts": tuple(entries), "parent": None, **limits})
 
 
 def inherited(parent: Request, wanted: Request) -> Request:

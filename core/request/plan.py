@@ -153,7 +153,8 @@ def noise_key(seed: int, context_id: str, index: int, retry: int = 0) -> bytes:
     return hashlib.sha256(f"{seed}/{context_id}/{index}/{retry}".encode()).digest()[:16]
 
 
-_NEUTRAL = {"name": "sprites", "priority": 0, "workers": None, "deadline": None, "budget": None}
+_NEUTRAL = {"name": "sprites", "priority": 0, "workers": None,
+            "deadline": None, "budget": None, "at_end": None}  # fmt: skip
 
 
 def digest(made: Plan, weights_sha256: str, renderer: int = RENDERER_VERSION) -> str:

@@ -216,10 +216,6 @@ class Budget(_Part):
     gpu_seconds: Annotated[
         Number, Field(gt=0, description="Seconds of rendering, of all workers together.")
     ]
-    at_end: Annotated[
-        Literal["drain", "stop"],
-        Field(description="Then shards under way are finished, or handed back at once."),
-    ] = "stop"
 
 
 class Request(_Part):
@@ -261,6 +257,10 @@ class Request(_Part):
         Field(description="When to pause: 12h after it is accepted, or 2030-01-31T18:00:00Z."),
     ] = None
     budget: Annotated[Budget | None, Field(description="How much to spend before a pause.")] = None
+    at_end: Annotated[
+        Literal["drain", "stop"] | None,
+        Field(description="At either, shards under way are finished, or handed back at once."),
+    ] = None
 
 
 def json_schema() -> dict[str, Any]:

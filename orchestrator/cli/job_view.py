@@ -42,8 +42,8 @@ def lines(status: "JobStatus") -> list[str]:
             ("cost", _cost(status, over=over)),
             ("workers", "" if over else _workers(status)),
             ("priority", str(job.priority) if job.priority else ""),
-            ("deadline", units.moment(job.deadline) if job.deadline else ""),
-            ("budget", _budget(job)),
+            ("deadline", _then(units.moment(job.deadline), job) if job.deadline else ""),
+            ("budget", _then(_budget(job), job) if job.gpu_seconds else ""),
             ("size", units.size(job.bytes_done) if job.bytes_done else ""),
             ("created", units.moment(job.created_at)),
             ("finished", units.moment(job.finished_at)),
@@ -64,7 +64,11 @@ def _workers(status: "JobStatus") -> str:
 
 
 def _budget(job: "Job") -> str:
-    return f"{job.gpu_seconds:,.12g} GPU-seconds, then {job.at_end}" if job.gpu_seconds else ""
+    return f"{job.gpu_seconds:,.12g} GPU-seconds"
+
+
+def _then(limit: str, job: "Job") -> str:
+    return f"{limit}, then {job.at_end}"
 
 
 def _refused(job: "Job") -> str:

@@ -40,12 +40,16 @@ def test_limits_that_are_far_do_nothing(rows: Rows) -> None:
     assert limits.overdue(rows.ledger) == []
 
 
-def test_renewal_after_the_deadline_stops_the_shard(rows: Rows) -> None:
-    job, claim = held(rows, gpu_seconds=100.0, at_end="drain")
+@pytest.mark.parametrize(("at_end", "orders"), [("stop", Orders.STOP), ("drain", Orders.GO)])
+def test_renewal_after_the_deadline_stops_or_drains_the_shard(
+    rows: Rows, at_end: str, orders: Orders
+) -> None:
+    job, claim = held(rows, gpu_seconds=100.0, at_end=at_end)
     with rows.ledger.write() as connection:
         connection.execute(update(schema.jobs).values(deadline=past()))
-    assert shards.renew(rows.ledger, claim, 60.0, 5) is Orders.STOP
+    assert shards.renew(rows.ledger, claim, 60.0, 5) is orders
     assert rows.again(job).state is JobState.PAUSED
+    assert rows.claim(job, 1) is None
 
 
 @pytest.mark.parametrize(("at_end", "orders"), [("stop", Orders.STOP), ("drain", Orders.GO)])
@@ -92,6 +96,9 @@ def test_workers_leave_a_draining_job_that_is_told_to_stop(rows: Rows) -> None:
     limits.stop(rows.ledger, job.id)
     assert shards.renew(rows.ledger, claim, 60.0, 5, 3.0) is Orders.STOP
     assert (rows.again(job).error or "").startswith("budget: "), "why it is paused is still told"
+    limits.stop(rows.ledger, job.id)
+    told = [event.kind for event in events.of(rows.ledger, job.id)]
+    assert told[-2:] == ["job.paused", "job.undrained"], "once"
 
 
 def test_deadline_is_found_where_nobody_claims(rows: Rows) -> None:
@@ -114,11 +121,25 @@ def test_lifted_limit_lets_the_job_go_on_and_leaves_the_other(rows: Rows) -> Non
     assert rows.claim(job)
 
 
+@pytest.mark.parametrize(("limit", "was"), [("deadline", 1000.0), ("gpu_seconds", 0.0)])
+def test_lifted_limit_is_told_once_with_what_it_was(rows: Rows, limit: str, was: float) -> None:
+    values: dict[str, Any] = {limit: was}
+    job = rows.job(**values)
+    assert rows.claim(job) is None
+    paused = rows.again(job)
+    limits.lift(rows.ledger, paused)
+    limits.lift(rows.ledger, paused)
+    told = [(event.kind, event.fields) for event in events.of(rows.ledger, job.id)]
+    assert told[-2][0] == "job.paused"
+    assert told[-1] == ("job.unlimited", {"limit": limit, "was": was})
+
+
 def test_lifting_leaves_the_limits_of_a_job_that_is_paused_for_another_reason(rows: Rows) -> None:
     job = rows.job(deadline=past())
     assert jobs.move(rows.ledger, job.id, JobState.PAUSED)
     limits.lift(rows.ledger, rows.again(job))
     assert rows.again(job).deadline == job.deadline
+    assert events.of(rows.ledger, job.id)[-1].kind == "job.paused"
 
 
 def test_drained_job_whose_last_shard_is_done_is_finished(rows: Rows) -> None:

@@ -99,12 +99,13 @@ def test_status_tells_limits_where_they_are_set(capsys: pytest.CaptureFixture[st
     told = said(capsys, "status", submitted(capsys))
     assert not {"priority", "deadline", "budget"} & {line.split()[0] for line in told.splitlines()}
     limits = {"priority": 5, "workers": 3, "deadline": "2100-01-31T12:00:00Z",
-              "budget": {"gpu_seconds": 1500, "at_end": "drain"}}  # fmt: skip
+              "budget": {"gpu_seconds": 1500}, "at_end": "drain"}  # fmt: skip
     lines = said(capsys, "status", submitted(capsys, seed=2, **limits)).splitlines()
     shown = {line[:10].strip(): line[10:].strip() for line in lines}
     assert shown["priority"] == "5"
     assert shown["workers"] == "0, at most 3 at this job"
     assert shown["deadline"].startswith("2100-01-31")
+    assert shown["deadline"].endswith(", then drain")
     assert shown["budget"] == "1,500 GPU-seconds, then drain"
 
 

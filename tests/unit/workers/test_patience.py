@@ -65,5 +65,12 @@ def test_order_to_stop_ends_the_waiting() -> None:
         patiently(Server(1, UnreachableError("down")).ask, stop)
 
 
+def test_those_that_failed_together_do_not_come_back_together() -> None:
+    waits = [backoff(3) for _ in range(200)]
+    assert len(set(waits)) > 100
+    assert 8 * 0.75 <= min(waits) < 8 * 0.9
+    assert 8 * 1.1 < max(waits) <= 8 * 1.25
+
+
 def test_backoff_is_bounded() -> None:
     assert backoff(10_000) <= 300 * 1.25
