@@ -1,7 +1,7 @@
 """A worker with a faulty fake renderer: `python -m tests.integration.workers.faulty`.
 
 FAULTS in the environment is JSON: by a sample's noise key, what happens when it is drawn: `raise`
-an error, `kill` the process at once, or run out of `memory`.
+an error, `kill` the process at once, or run out of `memory`. Each tile that is drawn is logged.
 """
 
 import json
@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from core.request.spec import Request
@@ -19,6 +20,8 @@ from workers import fake_renderer
 from workers.fake_renderer import FakeRenderer
 
 _FAULTS: dict[str, str] = json.loads(os.environ["FAULTS"])
+
+log = structlog.get_logger(__name__)
 
 
 class FaultyRenderer(FakeRenderer):
@@ -35,7 +38,9 @@ class FaultyRenderer(FakeRenderer):
     ) -> NDArray[np.uint8]:
         for key in keys:
             _fail(_FAULTS.get(key.hex(), ""))
-        return super().render(contexts, negatives, keys, request, on_step, given)
+        images = super().render(contexts, negatives, keys, request, on_step, given)
+        log.info("tile.drawn")
+        return images
 
 
 def _fail(how: str) -> None:

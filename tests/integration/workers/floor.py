@@ -140,7 +140,7 @@ class Floor:
         return self._start(Hand(replace(self.settings, **changed), self._log()))
 
     def faulty_worker(self, faults: Mapping[str, str], **changed: Any) -> Hand:
-        """Start a worker that fails at these noise keys, as `faulty` tells."""
+        """Start a worker that fails at these noise keys, and logs its tiles, as `faulty` tells."""
         at = replace(self.settings, **changed)
         told = json.dumps(dict(faults))
         return self._start(Hand(at, self._log(), (_FAULTY,), FAULTS=told))

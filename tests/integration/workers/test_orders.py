@@ -12,6 +12,8 @@ from core.ledger.workers import Order
 from tests.integration.workers.floor import TILE, Floor, Hand, until
 
 RATE = TILE / 0.4
+SLOW = {"fake_rate": TILE / 1.5, "lease_seconds": 120.0, "renew_seconds": 60.0}
+"""Orders are heard between tiles, and by no renewal."""
 
 
 def rendering(floor: Floor, samples: int = 10 * TILE, **changed: Any) -> tuple[str, Hand]:
@@ -21,6 +23,23 @@ def rendering(floor: Floor, samples: int = 10 * TILE, **changed: Any) -> tuple[s
     floor.send(job)
     until(lambda: hand.events("shard.claimed"), "claimed")
     return job.id, hand
+
+
+def drawing(floor: Floor) -> tuple[str, Hand]:
+    """A worker that logs its tiles, in the midst of a shard of 60."""
+    job = floor.job(samples=60 * TILE, shard_samples=60 * TILE)
+    hand = floor.faulty_worker({}, **SLOW)
+    floor.send(job)
+    until(lambda: hand.events("tile.drawn"), "a tile is drawn")
+    return job.id, hand
+
+
+def given_up_within_a_tile(hand: Hand, reason: str) -> None:
+    """The tile under way is drawn to its end; a busy machine may take one more to hear of it."""
+    before = len(hand.events("tile.drawn"))
+    until(lambda: hand.events("shard.released"), "given up between tiles")
+    assert [event["reason"] for event in hand.events("shard.released")] == [reason]
+    assert len(hand.events("tile.drawn")) - before <= 2
 
 
 def test_terminated_worker_ends_a_shard_that_fits_into_its_grace(floor: Floor) -> None:
@@ -95,11 +114,9 @@ def test_file_that_appears_stops_a_worker_as_a_signal_does(floor: Floor) -> None
 
 
 def test_cancelled_job_ends_within_a_tile(floor: Floor) -> None:
-    slow = {"fake_rate": TILE / 1.0, "lease_seconds": 120.0, "renew_seconds": 60.0}
-    job, hand = rendering(floor, samples=1000 * TILE, **slow)
+    job, hand = drawing(floor)
     assert jobs.move(floor.ledger, job, JobState.CANCELLED)
-    until(lambda: hand.events("shard.released"), "given up between tiles")
-    assert [event["reason"] for event in hand.events("shard.released")] == ["cancelled"]
+    given_up_within_a_tile(hand, "cancelled")
     assert jobs.get(floor.ledger, job).samples_done == 0
 
 
@@ -120,12 +137,10 @@ def test_paused_job_frees_the_worker_and_goes_on_when_resumed(floor: Floor) -> N
 def test_limit_that_passes_while_a_shard_is_rendered_bites_within_a_tile(
     floor: Floor, limit: str, told: str
 ) -> None:
-    slow = {"fake_rate": TILE / 1.0, "lease_seconds": 120.0, "renew_seconds": 60.0}
-    job, hand = rendering(floor, samples=1000 * TILE, **slow)
+    job, hand = drawing(floor)
     with floor.ledger.write() as connection:
         connection.execute(update(schema.jobs).values({limit: 0.5}))
-    until(lambda: hand.events("shard.released"), "given up between tiles")
-    assert [event["reason"] for event in hand.events("shard.released")] == ["paused"]
+    given_up_within_a_tile(hand, "paused")
     paused = jobs.get(floor.ledger, job)
     assert paused.state is JobState.PAUSED
     assert (paused.error or "").startswith(told)
