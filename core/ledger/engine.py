@@ -34,6 +34,8 @@ from core.errors import ConflictError, CorruptError, UnreachableError, UsageErro
 from core.ledger.schema import HEAD
 from core.settings import hide_password
 
+_AWAY = "Check that it is running, that its disk has room, and user and password."
+_UNWRITABLE = "Check that its disk has room, and that this user may write there."
 _UPGRADE = "Run `spritemill db upgrade`."
 _KINDS = "It must begin with postgresql+psycopg:// or sqlite:///."
 _BUSY_SECONDS = 30
@@ -145,8 +147,7 @@ class Ledger:
                 raise  # what we did, or damage: trying again would not mend it
             raise UnreachableError(
                 f"database_url {self._name}: {_first_line(error.orig)}.",
-                remedy="Check that it is running, that it can be written and has space, and that"
-                " the user and password are right.",
+                remedy=_AWAY if self.postgresql else _UNWRITABLE,
             ) from error
         except ProgrammingError as error:
             if error.statement is not None:

@@ -106,7 +106,7 @@ def test_file_that_is_no_model_and_model_of_another_size_are_refused(
     metadata = {weights.METADATA_KEY: spec.model_dump_json()}
     save_file({"w": np.zeros(1)}, spritemill.folder / "tiny.safetensors", metadata=metadata)
     no_model = spritemill("evaluate", "notes.txt", "--real", real)
-    assert no_model.code == 1, no_model
+    assert no_model.code == 2, no_model
     assert "notes.txt is not a Spritemill model" in no_model.err
     other = spritemill("evaluate", "tiny.safetensors", "--real", real, "--json")
     assert other.code == 2, other

@@ -83,7 +83,9 @@ def test_leader_that_wakes_when_another_has_finished_the_job_changes_nothing(
     lost = finished_after(fleet, job, fault)
     before = fleet.service.job(job)
     sleeper.signal(signal.SIGCONT)
-    until(lambda: sleeper.events("job.succeeded"), "it has ended what it was doing")
+    (gone,) = until(lambda: sleeper.events("duty.failed"), "it has noticed that it leads no more")
+    assert "another orchestrator may lead now" in gone["error"]
+    assert not sleeper.events("job.succeeded")
     assert fleet.service.job(job) == before
     judge(fleet, job, undisturbed)
     tell("SIGSTOP of the leader past its lease", name(fault), lost, BOUND)

@@ -108,6 +108,6 @@ def test_job_that_finished_nothing_has_nothing_to_download(tmp_path: Path) -> No
         service.upgrade()
         row = Rows(service.ledger).job()
         assert jobs.move(service.ledger, row.id, JobState.CANCELLED)
-        with pytest.raises(ConflictError, match="before a shard was finished"):
+        with pytest.raises(ConflictError, match="no shard of it is finished"):
             service.datasets.download(row.id, tmp_path / "out")
     assert not (tmp_path / "out").exists()
