@@ -145,7 +145,7 @@ class FairShare:
             charged = sum(account.open.popleft() for _ in range(known))
             self._charge(one, max(spent / done, _LEAST_SECONDS) * known - charged)
         back = [account.open.popleft() for _ in range(len(account.open) - one.under_way)]
-        self._charge(one, -sum(back[failed:]))
+        self._charge(one, -sum(back[max(0, failed) :]))
 
     def _charge(self, one: Candidate, seconds: float) -> None:
         weight = self._weights.get(one.owner, 1.0)

@@ -289,8 +289,8 @@ class Service:
         """Register a model's file, under another `name` if one is given. Raises ModelError."""
         from orchestrator import models
 
-        models.check(path)
         if self._nothing_yet:
+            models.check(path)  # before anything is written
             self.upgrade()
         return models.add(path, name, self.ledger, self.store)
 

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -75,12 +76,10 @@ class Slot:
     def _claim(self, hint: RenderHint) -> Claim | None:
         """However long the ledger is away: an answer that was lost may have been a yes."""
         who, lease = self._identity, self._settings.lease_seconds
-        asked = 0
+        tries = itertools.count()
 
         def ask() -> Claim | None:
-            nonlocal asked
-            asked += 1
-            again = asked > 1
+            again = next(tries) > 0
             return shards.claim(self._ledger, hint, who.worker, who.numerics, lease, again=again)
 
         return patiently(ask, self._sleep, tries=None)

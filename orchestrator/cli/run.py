@@ -124,11 +124,9 @@ def _mill(settings: "Settings", asked: str, out: Path | None) -> "Iterator[Mill]
 def _refuse_unless_free(out: Path) -> None:
     """Now, not when all is made. Raises UsageError."""
     from core.dataset.folders import MARKER
-    from orchestrator.disk import free_bytes
 
     if out.exists() and not out.is_dir():
         raise UsageError(f"out = {out}: it is no folder.", remedy="Name a new one.")
-    free_bytes(out)
     if out.is_dir() and any(out.iterdir()) and not (out / MARKER).exists():
         raise UsageError(f"out = {out}: other things are there.", remedy="Name a new folder.")
 
