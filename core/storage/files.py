@@ -16,10 +16,13 @@ _ATTEMPTS = 50
 
 
 @contextmanager
-def whole_file(path: Path, scratch: Path | None = None) -> Iterator[BinaryIO]:
+def whole_file(
+    path: Path, scratch: Path | None = None, *, replaces: bool = True
+) -> Iterator[BinaryIO]:
     """A file to write, which becomes `path` when the block ends well and vanishes when it does not.
 
     Until then it lies in `scratch`, a folder of the same file system; by default beside `path`.
+    Raises FileExistsError where `path` is there, unless it `replaces` that.
     """
     folder = path.parent if scratch is None else scratch
     part = folder / f".{path.name}.{secrets.token_hex(8)}"
@@ -28,7 +31,7 @@ def whole_file(path: Path, scratch: Path | None = None) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        _move(part, path)
+        _move(part, path, replaces)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -51,10 +54,14 @@ def _opened(part: Path) -> BinaryIO:
         return part.open("xb")
 
 
-def _move(part: Path, path: Path) -> None:
+def _move(part: Path, path: Path, replaces: bool) -> None:
     for attempt in range(_ATTEMPTS):
         try:
-            part.replace(path)
+            if replaces:
+                part.replace(path)
+            else:
+                path.hardlink_to(part)
+                part.unlink()
         except FileNotFoundError:  # the first file there; and a delete removes folders when empty
             if attempt == _ATTEMPTS - 1:
                 raise

@@ -1,4 +1,4 @@
-"""A disk that fills up in mid-job: the job says so, waits, and goes on when there is room."""
+"""A disk that is full: nothing half-made, and a job waits and goes on when there is room."""
 
 import os
 import subprocess
@@ -35,6 +35,19 @@ def fill(disk: Path) -> Path:
                 file.write(bytes(4096))
         except OSError:
             return filler
+
+
+def test_full_disk_leaves_no_ledger_half_made(spritemill: Program, small_disk: Path) -> None:
+    request = spritemill.request(REQUEST)
+    filler = fill(small_disk)
+    store = str(spritemill.folder)
+    refused = spritemill("submit", request, SPRITEMILL_STORE_URL=store)
+    assert refused.code == 1
+    assert "disk full" in refused.err
+    assert "Traceback" not in refused.err
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
+    filler.unlink()
+    assert spritemill("submit", request).code == 0
 
 
 def test_full_disk_in_mid_job_costs_time_only(spritemill: Program, small_disk: Path) -> None:
