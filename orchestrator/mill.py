@@ -62,7 +62,7 @@ class Mill:
 
     def _start(self, stack: ExitStack) -> None:
         home = self.settings.home
-        self._reach()
+        reach(self.settings)
         self._lock(stack, home)
         ledger = self._open_ledger(stack)
         if not self.settings.store_url:
@@ -77,15 +77,6 @@ class Mill:
         mill_file.write(home, us)
         stack.callback(mill_file.remove, home)
         log.info("mill.up", home=str(home), workers=self._wanted)
-
-    def _reach(self) -> None:
-        """Tell what is away before anything is written here. Raises UnreachableError."""
-        if not self.settings.embedded:
-            broker.check(self.settings.broker_url)
-        if self.settings.database_url:
-            connect(self.settings.ledger_url).close()
-        if self.settings.store_url:
-            storage.prove(self.settings)
 
     def _lock(self, stack: ExitStack, home: Path) -> None:
         make(home)
@@ -146,6 +137,16 @@ class Mill:
         self.ensure_workers(0)
         while not self._workers.over:
             time.sleep(_POLL_SECONDS)
+
+
+def reach(settings: Settings) -> None:
+    """Tell what is away before anything is written in the home. Raises UnreachableError."""
+    if not settings.embedded:
+        broker.check(settings.broker_url)
+    if settings.database_url:
+        connect(settings.ledger_url).close()
+    if settings.store_url:
+        storage.prove(settings)
 
 
 def _holder(settings: Settings) -> str:

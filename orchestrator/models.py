@@ -75,21 +75,14 @@ def known(name: str, ledger: "Ledger | None") -> Model:
     )
 
 
-def check(path: Path) -> ModelSpec:
-    """What a file of weights says of itself. Raises ModelError for what is no model."""
-    container.check(path)
-    return weights.read_spec(path)
-
-
-def add(path: Path, name: str, ledger: "Ledger", store: "Store") -> Model:
-    """Register weights, under another `name` if one is given: first in the store, then named.
+def check(path: Path, name: str) -> tuple[ModelSpec, str]:
+    """What a file of weights says of itself, under another `name` if one is given, and its hash.
 
     Raises ModelError for what is no model, UsageError for a bad name, ConflictError for a name
-    that is taken by the bundled one.
+    that is taken by the bundled one, and for that one itself.
     """
-    from core.ledger import models
-
-    spec, sha256, first = check(path), weights.sha256(path), bundled()
+    container.check(path)
+    spec, sha256, first = weights.read_spec(path), weights.sha256(path), bundled()
     spec = spec.model_copy(update={"name": name or spec.name})
     if sha256 == first.weights:
         raise ConflictError(f"{path.name} is the bundled model {first.spec.name} itself.")
@@ -102,6 +95,17 @@ def add(path: Path, name: str, ledger: "Ledger", store: "Store") -> Model:
         raise ConflictError(
             f"name = {spec.name}: it is the bundled model's.", remedy="Give another with --name."
         )
+    return spec, sha256
+
+
+def add(path: Path, name: str, ledger: "Ledger", store: "Store") -> Model:
+    """Register weights, under another `name` if one is given: first in the store, then named.
+
+    Raises as `check` does, and ConflictError for weights that have another name already.
+    """
+    from core.ledger import models
+
+    spec, sha256 = check(path, name)
     key = weights_key(sha256)
     info = store.put_file(key, path)
     if info.sha256 not in (None, sha256):

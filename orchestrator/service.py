@@ -290,7 +290,7 @@ class Service:
         from orchestrator import models
 
         if self._nothing_yet:
-            models.check(path)  # before anything is written
+            models.check(path, name)  # before anything is written
             self.upgrade()
         return models.add(path, name, self.ledger, self.store)
 

@@ -66,7 +66,9 @@ def _detach(call: Session, settings: "Settings") -> None:
     from core.settings import as_environment
     from orchestrator import mill_file
     from orchestrator.child import last_lines
+    from orchestrator.mill import reach
 
+    reach(settings)
     log = settings.logs / "up.log"
     home.make(log.parent)
     with log.open("wb") as out:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from core import weights
 from tests.acceptance.conftest import Program, Said
 from tests.conftest import Bucket
 
@@ -48,6 +49,7 @@ def test_database_that_refuses_the_password_is_named(
 def test_broker_that_is_away_is_named(spritemill: Program, url: str) -> None:
     request = spritemill.request(REQUEST)
     unreachable(spritemill("run", request, SPRITEMILL_BROKER_URL=url), "broker")
+    unreachable(spritemill("up", "--detach", SPRITEMILL_BROKER_URL=url), "broker")
     assert not spritemill.home.exists(), "nothing is written"
 
 
@@ -216,6 +218,13 @@ def test_file_that_is_no_model_is_refused_before_anything_is_written(spritemill:
     said = spritemill("models", "add", file)
     assert said.code == 2, said
     assert file.name in said.err
+    assert not spritemill.home.exists()
+
+
+def test_the_bundled_model_is_not_registered_twice(spritemill: Program) -> None:
+    said = spritemill("models", "add", weights.bundled())
+    assert said.code == 2, said
+    assert "is the bundled model" in said.err
     assert not spritemill.home.exists()
 
 

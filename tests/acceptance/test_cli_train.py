@@ -64,6 +64,26 @@ def test_model_of_a_folder_of_sprites_draws_datasets(spritemill: Program, data: 
     assert spritemill("models", "show", "forest-8").code == 2
 
 
+def test_damaged_weights_are_drawn_with_by_nobody(spritemill: Program, data: Path) -> None:
+    assert train(spritemill, data, "--images", "4", "--name", "forest-8").code == 0
+    spritemill("models", "add", "run/model.safetensors")
+    stored = next(spritemill.home.rglob("*.safetensors"))
+    whole = stored.read_bytes()
+    stored.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    request = {"model": "forest-8", "samples": 3, "contexts": [{"class": "sword"}]}
+    for command in ("plan", "run"):
+        said = spritemill(
+            command, spritemill.request(json.dumps(request)), SPRITEMILL_RENDERER="diffusion"
+        )
+        assert said.code == 1, said
+        assert f"the store's weights {stored.stem[:16]} have the hash" in said.err
+        assert "Register the model again" in said.err
+        assert "Traceback" not in said.err
+    assert spritemill("models", "add", "run/model.safetensors").code == 0
+    again = spritemill("run", "request.yaml", "--again", SPRITEMILL_RENDERER="diffusion")
+    assert again.code == 0, again
+
+
 def test_a_dataset_is_trained_on_as_it_is(spritemill: Program, data: Path) -> None:
     request = spritemill.request(
         '{"samples": 4, "contexts": [{"class": "potion"}, {"text": "red book"}]}'
