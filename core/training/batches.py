@@ -55,14 +55,16 @@ class Batches:
         kinds, kind, sizes = np.unique(examples.labels, return_inverse=True, return_counts=True)
         names = [examples.classes[k] if k != NO_CLASS else "" for k in kinds]
         chances = _chances(names, sizes**balance, shares)
-        mirrored, turned = (
+        mirrored, turned, rolled = (
             np.array([name in chosen for name in names], dtype=bool)[kind]
-            for chosen in (self._varied.mirrored, self._varied.turned)
+            for chosen in (self._varied.mirrored, self._varied.turned, self._varied.rolled)
         )
         room = augment.room(examples.images)
         room[turned] = room[turned].min(axis=1, keepdims=True)
         room[mirrored, 2:] = room[mirrored, 2:].min(axis=1, keepdims=True)
-        self._mirrored, self._turned, self._room = map(self._put, (mirrored, turned, room))
+        self._mirrored, self._turned, self._rolled, self._room = map(
+            self._put, (mirrored, turned, rolled, room)
+        )
         self._images = self._put(examples.images)
         self._labels = self._put(examples.labels)
         self._cumulative = self._put(chances.cumsum())
@@ -91,6 +93,10 @@ class Batches:
             up, down, left, right = self._room[rows].unbind(1)
             y, x = ((self._uniform(draw) * 3).long() - 1 for _ in range(2))
             images = augment.shift(images, y.clamp(-up, down), x.clamp(-left, right))
+        if self._varied.rolled:
+            ways = (self._uniform(draw) * images.shape[1] for _ in range(2))
+            y, x = (torch.where(self._rolled[rows], way.long(), 0) for way in ways)
+            images = augment.shift(images, y, x)
         recoloured = self._uniform(draw) < self._varied.recolour
         if self._varied.recolour:
             order = (self._uniform(draw) * 5).long().clamp(max=4) + 1

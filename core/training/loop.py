@@ -141,6 +141,6 @@ def _digest(
     known = hashlib.sha256(examples.images.tobytes())
     known.update(examples.labels.tobytes())
     how = (examples.classes, examples.vocabulary, examples.words, regime, channels)
-    shown = (sorted(varied.mirrored), sorted(varied.turned), varied.shift, varied.recolour)
-    known.update(repr((*how, *shown, noise)).encode())
+    shown = [sorted(classes) for classes in (varied.mirrored, varied.turned, varied.rolled)]
+    known.update(repr((*how, *shown, varied.shift, varied.recolour, noise)).encode())
     return known.hexdigest()

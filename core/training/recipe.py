@@ -26,18 +26,21 @@ _MEANINGS = {
     "stone1": "stone", "stone2": "stone", "stone3": "stone", "grass0": "grass",
     "sabre": "sabre sword", "scimitar": "scimitar sword", "crossbow2": "crossbow",
 }  # fmt: skip
+_TILES = frozenset({"floor"})
 _MIRRORED = "floor wall effect animal monster undead demon statue altar gateway"
 
 
 @dataclass(frozen=True, slots=True)
 class Augment:
     """How sprites are varied: which classes ("" of those without) are `mirrored` half of the time,
-    and which `turned` by quarters, having no side that is up; whether they are moved by a pixel
-    where there is room, the share whose red, green and blue change places.
+    which `turned` by quarters, having no side that is up, and which `rolled` any way, being tiles;
+    whether they are moved by a pixel where there is room, the share whose red, green and blue
+    change places.
     """
 
     mirrored: frozenset[str] = frozenset()
     turned: frozenset[str] = frozenset()
+    rolled: frozenset[str] = frozenset()
     shift: bool = False
     recolour: float = 0.0
 
@@ -96,7 +99,7 @@ DUNGEON = Recipe(
     stop_words=frozenset(_STOP.split()),
     meanings=MappingProxyType(_MEANINGS),
     items=frozenset(_ITEMS.split()),
-    varied=Augment(frozenset(_MIRRORED.split()), turned=frozenset({"floor"}), shift=True),
+    varied=Augment(frozenset(_MIRRORED.split()), _TILES, _TILES, shift=True),
     doll_class="hero",
     dolls=6000,
     doll_share=0.4,  # they have the most words to learn

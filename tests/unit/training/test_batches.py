@@ -69,6 +69,24 @@ def test_turned_sprites_show_each_of_four_sides(examples: Examples) -> None:
     assert all(60 < count < 140 for count in sides)
 
 
+def test_rolled_tiles_begin_anywhere_and_lose_nothing(examples: Examples) -> None:
+    images = np.zeros_like(examples.images)
+    images[:, 0] = images[:, :, 0] = 255  # a cross, on every sprite
+    crossed = replace(examples, images=images)
+    varied = Augment(rolled=frozenset(examples.classes[:1]))
+    batch = Batches(crossed, 4000, seed=0, varied=varied).batch(0)
+    whole = batch.images == 1
+    first = batch.contexts[:, 0] == 1
+    rows, columns = whole.all(dim=3).all(dim=1), whole.all(dim=2).all(dim=1)
+    assert bool((rows.sum(dim=1) == 1).all() and (columns.sum(dim=1) == 1).all())
+    size = images.shape[1]
+    for lines in (rows, columns):
+        places = lines.int().argmax(dim=1)
+        assert len(set(places[first].tolist())) == size
+        named = batch.contexts[:, 1 : len(examples.classes)].any(dim=1)
+        assert bool((places[named] == 0).all())
+
+
 def test_sprites_without_a_class_are_flipped_where_all_are(examples: Examples) -> None:
     nameless = replace(examples, labels=np.full(len(examples.labels), NO_CLASS))
     before = Batches(nameless, 300, seed=0).batch(0).images
