@@ -217,7 +217,7 @@ class Service:
         if abs(priority) > _MOST_URGENT:
             raise UsageError(f"priority = {priority}: it must be from -100 to 100.")
         job = self.job(name)
-        if not ledgers.jobs.prioritise(self.ledger, job.id, priority):
+        if not ledgers.priorities.change(self.ledger, job.id, priority):
             raise ConflictError(f"job {job.id} is {job.state}: it has no priority any more.")
         return ledgers.jobs.get(self.ledger, job.id)
 

@@ -8,10 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from core.ledger import bars, delays, events, jobs, shards, trials, workers
+    from core.ledger import bars, delays, events, jobs, priorities, shards, trials, workers
     from core.ledger.engine import Ledger, connect
 
-__all__ = ["Ledger", "bars", "connect", "delays", "events", "jobs", "shards", "trials", "workers"]
+__all__ = [
+    "Ledger", "bars", "connect", "delays", "events", "jobs", "priorities", "shards", "trials",
+    "workers",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 """Shards that a worker was told of: marked with the moment, counted, and forgotten when lost."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -124,6 +124,13 @@ def unhint(ledger: Ledger, older_than: float) -> int:
     lost = update(_shards).where(_shards.c.hinted_at < now() - older_than)
     with ledger.single() as connection:
         return connection.execute(lost.values(hinted_at=None)).rowcount
+
+
+def recall(ledger: Ledger, of_jobs: Collection[str]) -> None:
+    """Make what was sent of these jobs, and waits to be claimed, name attempts that are past."""
+    waiting = update(_shards).where(_hinted, _shards.c.job.in_(of_jobs))
+    with ledger.single() as connection:
+        connection.execute(waiting.values(attempt=_shards.c.attempt + 1, hinted_at=None))
 
 
 def queued(ledger: Ledger, numerics: str | None = None) -> int:

@@ -165,14 +165,14 @@ def get(ledger: Ledger, job_id: str) -> Job:
     """Raises NotFoundError."""
     with ledger.read() as connection:
         row = connection.execute(_select().where(_jobs.c.id == job_id)).mappings().first()
-    return _job(row) if row else _no_job(job_id)
+    return _job(row) if row else no_job(job_id)
 
 
 def request_text(ledger: Ledger, job_id: str) -> str:
     """The request as it was submitted, canonical JSON. Raises NotFoundError."""
     with ledger.read() as connection:
         text = connection.execute(select(_jobs.c.request).where(_jobs.c.id == job_id)).scalar()
-    return text if isinstance(text, str) else _no_job(job_id)
+    return text if isinstance(text, str) else no_job(job_id)
 
 
 def resolve(ledger: Ledger, name: str, owner: str | None = None) -> Job:
@@ -185,13 +185,13 @@ def resolve(ledger: Ledger, name: str, owner: str | None = None) -> Job:
         query = query.where(_jobs.c.owner == owner)
     if name != "latest":
         if not re.fullmatch(f"[a-z0-9]{{1,{_ID_LENGTH}}}", name):
-            _no_job(name)
+            no_job(name)
         whole = len(name) == _ID_LENGTH  # and found by the index, whatever the collation
         query = query.where(_jobs.c.id == name if whole else _jobs.c.id.startswith(name))
     with ledger.read() as connection:
         found = [_job(row) for row in connection.execute(query).mappings()]
     if not found:
-        _no_job(name)
+        no_job(name)
     if len(found) > 1 and name != "latest":
         ids = ", ".join(job.id for job in found[:_SHOWN])
         more = ", and others" if len(found) > _SHOWN else ""
@@ -204,7 +204,7 @@ def of_dataset(ledger: Ledger, digest: str) -> Job:
     query = _select().where(_jobs.c.dataset_digest == digest).order_by(_jobs.c.created_at.desc())
     with ledger.read() as connection:
         row = connection.execute(query.limit(1)).mappings().first()
-    return _job(row) if row else _no_job(digest)
+    return _job(row) if row else no_job(digest)
 
 
 def extending(ledger: Ledger, digest: str) -> Job | None:
@@ -263,7 +263,7 @@ def move(
         if move_within(connection, job_id, to, error=error, dataset_digest=dataset_digest):
             return True
         if connection.execute(select(_jobs.c.id).where(_jobs.c.id == job_id)).first() is None:
-            _no_job(job_id)
+            no_job(job_id)
         return False
 
 
@@ -285,19 +285,6 @@ def move_within(connection: Connection, job_id: str, to: JobState, **facts: str 
     if ends_badly:
         _cancel_pending(connection, job_id)
     events.add(connection, job_id, f"job.{to}", **_told(facts))
-    return True
-
-
-def prioritise(ledger: Ledger, job_id: str, priority: int) -> bool:
-    """Change a job's priority; False when the job is over. Raises NotFoundError."""
-    with ledger.write() as connection:
-        job = lock(connection, job_id) or _no_job(job_id)
-        if job.state in TERMINAL:
-            return False
-        if job.priority != priority:
-            setting = update(_jobs).where(_jobs.c.id == job_id).values(priority=priority)
-            connection.execute(setting)
-            events.add(connection, job_id, "job.prioritised", priority=priority, was=job.priority)
     return True
 
 
@@ -335,7 +322,7 @@ def remove(ledger: Ledger, job_id: str) -> None:
 
 
 def _refuse_kept(connection: Connection, job_id: str) -> None:
-    job = lock(connection, job_id) or _no_job(job_id)
+    job = lock(connection, job_id) or no_job(job_id)
     if job.state not in TERMINAL:
         raise ConflictError(f"job {job_id}: it is {job.state}.", remedy="Cancel it first.")
     if job.shards_leased:
@@ -358,7 +345,7 @@ def _told(facts: Mapping[str, str | None]) -> dict[str, Any]:
     return {name: fact for name, fact in facts.items() if fact}
 
 
-def _no_job(name: str) -> Any:
+def no_job(name: str) -> Any:
     raise NotFoundError(f"job {name}: there is none.", remedy=_LIST)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +64,16 @@ def exhaust(ledger: Ledger, held: Claim, message: str) -> ShardState:
     return _end_lease(ledger, held, fault) or _state(ledger, held)
 
 
+def take_back(ledger: Ledger, of_jobs: Collection[str], most: int) -> None:
+    """Hand shards of these jobs back that workers render, those with the least progress first.
+
+    Their holders hear of it between tiles, and lose no more than that.
+    """
+    held_for = (_shards.c.lease_until > 0) & _shards.c.job.in_(of_jobs)
+    for held in _leased(ledger, held_for, first=_shards.c.progress)[:most]:
+        _end_lease(ledger, held)
+
+
 def expire(ledger: Ledger, *, limit: int = 2 * FAILURES) -> list[RenderHint]:
     """Take back the leases that ran out, each counted as a failure. Returns those attempts."""
     past = _shards.c.lease_until < now()
@@ -80,9 +91,13 @@ def bereave(
     return [held for held in _leased(ledger, held_by) if _end_lease(ledger, held, fault)]
 
 
-def _leased(ledger: Ledger, *where: ColumnElement[bool]) -> list[RenderHint]:
+def _leased(
+    ledger: Ledger,
+    *where: ColumnElement[bool],
+    first: ColumnElement[Any] = _shards.c.lease_until,
+) -> list[RenderHint]:
     attempt = (_shards.c.job, _shards.c.number, _shards.c.attempt)
-    query = select(*attempt).where(*where).order_by(_shards.c.lease_until)
+    query = select(*attempt).where(*where).order_by(first)
     with ledger.read() as connection:
         return [RenderHint(*row) for row in connection.execute(query)]
 

@@ -144,7 +144,7 @@ def priority(
     job: JobName,
     number: Annotated[int, typer.Argument(metavar="N", help="-100 to 100, the higher the sooner.")],
 ) -> None:
-    """Change which of your jobs goes first: from the next shard that is given out.
+    """Change which of your jobs goes first: from the next tile on.
 
     $ spritemill priority latest 10
     """

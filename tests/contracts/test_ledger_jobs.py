@@ -258,21 +258,6 @@ def test_time_since_anything_happened_is_known_by_the_events(rows: Rows) -> None
     assert 100 <= (events.quiet_for(rows.ledger) or 0) < 160
 
 
-def test_priority_is_changed_while_a_job_is_not_over_and_told(rows: Rows) -> None:
-    job, urgent = rows.job(), rows.job(priority=1)
-    assert jobs.runnable(rows.ledger)[0].id == urgent.id
-    assert jobs.prioritise(rows.ledger, job.id, 2)
-    assert jobs.prioritise(rows.ledger, job.id, 2)
-    assert jobs.runnable(rows.ledger)[0].id == job.id
-    told = [event for event in events.of(rows.ledger, job.id) if event.kind == "job.prioritised"]
-    assert [event.fields for event in told] == [{"priority": 2, "was": 0}]
-    jobs.move(rows.ledger, job.id, JobState.CANCELLED)
-    assert not jobs.prioritise(rows.ledger, job.id, 3)
-    assert rows.again(job).priority == 2
-    with pytest.raises(NotFoundError):
-        jobs.prioritise(rows.ledger, jobs.new_id(), 1)
-
-
 def test_ids_are_twelve_safe_characters() -> None:
     ids = {jobs.new_id() for _ in range(100)}
     assert len(ids) == 100

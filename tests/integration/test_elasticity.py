@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -77,18 +78,19 @@ def test_workers_that_drain_or_are_preempted_lose_and_repeat_nothing(tmp_path: P
         assert service.datasets.verify(job).problems == ()
 
 
-def test_priority_that_is_raised_bites_with_the_next_shard_that_is_sent(tmp_path: Path) -> None:
-    at = settings(tmp_path, fake_rate=SHARD / 1.0, slots=1)
-    with Mill(at, workers=1) as mill:
+def test_priority_that_is_changed_bites_within_a_tile(tmp_path: Path) -> None:
+    tiles, tile_seconds = 30, 1.0
+    with Mill(settings(tmp_path, fake_rate=SHARD / tile_seconds, slots=1), workers=1) as mill:
         service = mill.service
-        long = service.submit(request(50)).job.id
-        until(lambda: service.status(long).job.shards_done >= 1, "the long one is under way")
-        later = service.submit(request(4, seed=1, priority=-1)).job.id
-        until(lambda: service.status(long).job.shards_done >= 4, "it goes on")
-        assert service.status(later).job.shards_done == 0
-        before = service.prioritise(long, -2).shards_done
-        until(lambda: service.status(later).job.shards_done == 4, "the other overtakes it")
-        assert service.status(long).job.shards_done <= before + 3, (
-            "one leased, one sent, one by now"
-        )
+        large = {"shard_samples": tiles * SHARD, "preview": False}
+        long = service.submit(request(3 * tiles, outputs=large)).job.id
+        later = service.submit(request(2, seed=1, priority=-1)).job.id
+        until(lambda: service.status(long).samples_drawn, "the first shard is under way")
+        service.prioritise(later, 1)
+        begun = time.monotonic()
+        assert service.wait(later).job.state == JobState.SUCCEEDED
+        assert time.monotonic() - begun < (tiles - 10) * tile_seconds, "by no shard's end"
+        left = service.status(long).job
+        assert left.shards_done == 0
+        assert not left.failures
         service.cancel(long)
