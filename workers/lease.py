@@ -8,6 +8,7 @@ import faulthandler
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +22,7 @@ from core.settings import Settings
 from workers.notice import Notice
 
 _MOST_OFTEN = 1.0
+_KEEPER = ThreadPoolExecutor(1, "lease")  # one for all: small shards outnumber its renewals
 _HUNG_AT_LEAST = 60.0
 _STDERR = 2
 
@@ -73,11 +75,10 @@ class Lease:
         self._allowed_until = 0.0
         self._wake = threading.Event()
         self._done = False
-        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
         self._watch()
-        self._thread.start()
+        self._keeping = _KEEPER.submit(self._run)
         return self
 
     def __exit__(
@@ -88,7 +89,7 @@ class Lease:
     ) -> None:
         self._done = True
         self._wake.set()
-        self._thread.join()
+        self._keeping.result()
         faulthandler.cancel_dump_traceback_later()
 
     def allow(self, seconds: float) -> None:
