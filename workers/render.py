@@ -141,11 +141,12 @@ def tiles(
     plan: Plan, samples: Sequence[Sample], renderer: Renderer, progress: Progress
 ) -> Iterator[tuple[Sequence[Sample], NDArray[np.uint8]]]:
     """Samples with their sprites as the renderer makes them, tile by tile."""
-    steered = any(entry.negative is not None for entry in plan.request.contexts)
+    by_words = plan.request.sampling.text_guidance is not None
+    steered = by_words or any(entry.negative is not None for entry in plan.request.contexts)
     for tile in _cut(samples, renderer.tile):
         images = renderer.render(
             _contexts(tile, plan.spec.context_length),
-            _negatives(tile, plan.spec.context_length) if steered else None,
+            _negatives(tile, plan.spec.context_length, by_words) if steered else None,
             [sample.noise_key for sample in tile],
             plan.request,
             progress.step,
@@ -209,6 +210,11 @@ def _contexts(samples: Sequence[Sample], length: int) -> NDArray[np.float32]:
     return np.stack([dense(sample.context.terms, length) for sample in samples])
 
 
-def _negatives(samples: Sequence[Sample], length: int) -> NDArray[np.float32]:
-    """No negative is no context: a tile may mix both, whatever the cut into shards."""
-    return np.stack([dense(sample.context.negative or (), length) for sample in samples])
+def _negatives(samples: Sequence[Sample], length: int, by_words: bool) -> NDArray[np.float32]:
+    """No negative is no context: a tile may mix both, whatever the cut into shards.
+
+    `by_words` it is the class alone where words stand beside it.
+    """
+    contexts = [sample.context for sample in samples]
+    terms = [each.negative or (each.unworded if by_words else ()) for each in contexts]
+    return np.stack([dense(each, length) for each in terms])

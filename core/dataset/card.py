@@ -104,6 +104,7 @@ def _made(plan: Plan, manifest: Manifest) -> str:
         "model": f"{plan.spec.name}, weights sha256 `{manifest.weights}`",
         "sampler": f"{sampling.sampler}, {sampling.steps} steps",
         "guidance": f"{sampling.guidance:g}"
+        + ("" if sampling.text_guidance is None else f", {sampling.text_guidance:g} by words")
         + (f", for sigma in {sampling.interval}" if sampling.interval else ""),
         "eta": "" if sampling.eta is None else f"{sampling.eta:g}",
         "seed": str(request.seed),

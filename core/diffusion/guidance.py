@@ -10,25 +10,27 @@ class Guided:
     """A denoiser that steers another.
 
     Source: Ho & Salimans 2022 (arXiv:2207.12598), with the negative in the unconditional's place;
-    the interval of sigmas (low, high) from Kynkaanniemi et al. 2024 (arXiv:2404.07724).
+    the interval of sigmas (low, high) from Kynkaanniemi et al. 2024 (arXiv:2404.07724). A tensor
+    holds a scale for each sprite [B, 1, 1, 1].
     """
 
     def __init__(
         self,
         denoiser: Denoiser,
-        scale: float,
+        scale: float | Tensor,
         negative: Tensor | None = None,
         interval: tuple[float, float] | None = None,
     ) -> None:
         self._denoiser = denoiser
         self._scale = scale
+        self._none = isinstance(scale, float) and scale == 1
         self._negative = negative
         self._interval = interval
 
     def __call__(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
         """As `Denoiser`; all of `sigma` must be equal when there is an interval."""
         # At scale 1 the other side cancels, so one evaluation does, whatever the negative.
-        if self._scale == 1 or not self._acts(sigma):
+        if self._none or not self._acts(sigma):
             return self._denoiser(x, sigma, context)
         other = torch.zeros_like(context) if self._negative is None else self._negative
         both = self._denoiser(

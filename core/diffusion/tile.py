@@ -49,7 +49,12 @@ def render_tile(
     noise = SampleNoise.of(spec, padded, model.device)
     negative = None if negatives is None else _padded(negatives, size, model.device)
     sigmas: Sequence[float] = levels(spec, sampling)
-    denoise: Denoiser = Guided(model.denoiser, guidance, negative, sampling.interval)
+    scale: float | Tensor = guidance
+    if negatives is not None and sampling.text_guidance is not None:
+        by_words = _by_words(contexts, negatives, len(spec.classes))
+        scales = np.where(by_words, sampling.text_guidance, guidance).astype(np.float32)
+        scale = _padded(scales[:, None], size, model.device).view(-1, 1, 1, 1)
+    denoise: Denoiser = Guided(model.denoiser, scale, negative, sampling.interval)
     x = noise.initial()
     if given is None:
         x = x * sigmas[0]
@@ -76,6 +81,16 @@ def _resolved(sampling: Sampling) -> tuple[Sampler, float]:
     if sampling.eta is not None:
         sampler = partial(sampler, eta=sampling.eta)
     return sampler, sampling.guidance
+
+
+def _by_words(
+    contexts: NDArray[np.float32], negatives: NDArray[np.float32], classes: int
+) -> NDArray[np.bool_]:
+    """Which [B] are drawn away from their classes alone, by the words beside those."""
+    words, unworded = contexts[:, classes:], contexts.copy()
+    unworded[:, classes:] = 0
+    away = np.all(negatives == unworded, axis=1)
+    return np.asarray(away & words.any(axis=1) & unworded.any(axis=1))
 
 
 def _padded(vectors: NDArray[np.float32], size: int, device: torch.device) -> Tensor:

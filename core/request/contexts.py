@@ -38,10 +38,14 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"))  # json.dumps would make one 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One point in context space with its names. `terms` are (index, weight), ascending."""
+    """One point in context space with its names. `terms` are (index, weight), ascending.
+
+    `unworded` are those of the classes alone, where there are words beside them.
+    """
 
     number: int
     terms: Terms
+    unworded: Terms
     negative: Terms | None
     label: str
     class_name: str
@@ -86,6 +90,11 @@ class Vocabulary:
             index, weight = self._word(word, len(words))
             weights[index] = weights.get(index, 0.0) + weight
         return tuple(sorted(weights.items()))
+
+    def unworded(self, terms: Terms) -> Terms:
+        """The classes of these terms, without the words; nothing where there are not both."""
+        classes = tuple(term for term in terms if term[0] < len(self.classes))
+        return classes if len(classes) < len(terms) else ()
 
     def faults(self, asked: Asked, field: str) -> Iterator[Fault]:
         """What of this the model does not know."""
@@ -134,9 +143,11 @@ def build(
         label += f", not {label_of(negative)}"
     if start is not None:
         label += f", from picture {_hashed(_picture(start))[:6]}"
+    terms = vocabulary.terms(asked)
     return Context(
         number=number,
-        terms=vocabulary.terms(asked),
+        terms=terms,
+        unworded=() if asked.vector is not None else vocabulary.unworded(terms),
         negative=vocabulary.terms(negative) if negative is not None else None,
         label=label,
         class_name=asked.class_name or "",

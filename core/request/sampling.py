@@ -2,7 +2,7 @@
 
 from core.errors import Fault
 from core.request.spec import MAX_STEPS, Request, Sampling
-from core.weights.spec import ModelSpec
+from core.weights.spec import ModelSpec, SamplingDefaults
 
 DISCRETE = ("ddpm", "ddim")
 """The samplers that walk a model's discrete times, if it has them."""
@@ -19,9 +19,17 @@ def resolve(asked: Sampling, spec: ModelSpec) -> Sampling:
         steps=asked.steps or _steps(sampler, asked.step_size, spec),
         step_size=asked.step_size,
         guidance=_guidance(asked, spec),
+        text_guidance=_text_guidance(asked, spec),
         eta=(asked.eta or 0.0) if sampler == "ddim" else None,
         interval=asked.interval,
     )
+
+
+def in_words(sampling: Sampling | SamplingDefaults) -> str:
+    """A sampling without gaps, for people."""
+    by_words = sampling.text_guidance
+    words = "" if by_words is None else f", {by_words:g} by words"
+    return f"{sampling.sampler}, {sampling.steps} steps, guidance {sampling.guidance:g}{words}"
 
 
 def idle(request: Request, spec: ModelSpec) -> list[Fault]:
@@ -34,7 +42,10 @@ def idle(request: Request, spec: ModelSpec) -> list[Fault]:
         for number, entry in enumerate(request.contexts)
         if entry.negative is not None
     ]  # fmt: skip
-    if request.sampling.interval is not None:
+    if request.sampling.interval is not None and _text_guidance(request.sampling, spec) in (
+        None,
+        1,
+    ):
         low, high = request.sampling.interval
         found.append(
             Fault("sampling.interval", f"[{low:g}, {high:g}]", "guidance 1 acts at no noise level",
@@ -45,6 +56,13 @@ def idle(request: Request, spec: ModelSpec) -> list[Fault]:
 
 def _guidance(asked: Sampling, spec: ModelSpec) -> float:
     return spec.defaults.guidance if asked.guidance is None else asked.guidance
+
+
+def _text_guidance(asked: Sampling, spec: ModelSpec) -> float | None:
+    """The model's own goes with its own guidance: another that is asked for is for words too."""
+    if asked.text_guidance is not None or asked.guidance is not None:
+        return asked.text_guidance
+    return spec.defaults.text_guidance
 
 
 def faults(asked: Sampling, spec: ModelSpec) -> list[Fault]:

@@ -141,6 +141,10 @@ class Sampling(_Part):
     guidance: Annotated[
         Number | None, Field(ge=0, le=30, description="Classifier-free guidance; 1 is none.")
     ] = None
+    text_guidance: Annotated[
+        Number | None,
+        Field(ge=0, le=30, description="In its place for words beside a class, away from that."),
+    ] = None
     eta: Annotated[
         Number | None, Field(ge=0, le=1, description="Noise that DDIM adds; 1 is as DDPM.")
     ] = None

@@ -13,6 +13,7 @@ class SamplingDefaults(BaseModel):
     sampler: Literal["ddpm", "ddim", "dpmpp_2m", "dpmpp_2m_sde", "heun"]
     steps: int
     guidance: float
+    text_guidance: float | None = None
 
 
 class Betas(BaseModel):

@@ -11,7 +11,6 @@ from orchestrator.cli.console import columns, fields
 from orchestrator.cli.session import session
 
 if TYPE_CHECKING:
-    from core.weights.spec import SamplingDefaults
     from orchestrator.models import Model
 
 _HEAD = ("model", "size", "classes", "words", "title")
@@ -47,6 +46,8 @@ def show(
 
     $ spritemill models show dungeon-32
     """
+    from core.request.sampling import in_words
+
     call = session(context)
     with call.service() as service:
         found = service.model(name)
@@ -60,7 +61,7 @@ def show(
                 ("weights", found.weights),
                 ("licence", spec.licence),
                 ("data", spec.data),
-                ("sampling", _sampling(spec.defaults)),
+                ("sampling", in_words(spec.defaults)),
                 ("classes", " ".join(spec.classes)),
                 ("words", f"{' '.join(spec.words)}; and every class"),
             )
@@ -118,10 +119,6 @@ def _row(model: "Model") -> tuple[str, ...]:
     spec = model.spec
     sizes = (f"{spec.size}x{spec.size}", f"{len(spec.classes):,}", f"{len(spec.words):,}")
     return (spec.name, *sizes, spec.title)
-
-
-def _sampling(defaults: "SamplingDefaults") -> str:
-    return f"{defaults.sampler}, {defaults.steps} steps, guidance {defaults.guidance:g}"
 
 
 def _document(model: "Model") -> dict[str, Any]:

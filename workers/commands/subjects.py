@@ -16,6 +16,7 @@ from core.evaluation.options import Options
 from core.evaluation.report import Subject
 from core.request import load
 from core.request.plan import Shard, plan
+from core.request.sampling import in_words
 from core.request.spec import Request, Sampling
 from core.weights.spec import ModelSpec
 from workers.model_cache import ModelCache
@@ -50,8 +51,7 @@ class Drawer:
         """Sprites by these choices, or else the model's own. Raises RequestError."""
         made = plan(_request(self.spec, options, sampling), self.spec)
         samples = list(made.samples(Shard(0, 0, made.total)))
-        used = made.request.sampling
-        told = f"{used.sampler}, {used.steps} steps, guidance {used.guidance:g}"
+        told = in_words(made.request.sampling)
         images = render_samples(made, samples, self.renderer, _Told(told, made.total, tell))
         subject = Subject("model", self.spec.name, self.sha256, told, made.total)
         return Drawn(images, tuple(sample.context.class_name for sample in samples), subject)

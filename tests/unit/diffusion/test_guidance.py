@@ -50,6 +50,11 @@ def test_guidance_is_one_batched_call() -> None:
     assert echo.asked == [4]
 
 
+def test_each_sprite_may_have_a_scale_of_its_own() -> None:
+    scales = torch.tensor([[[[3.0]]], [[[1.0]]]])
+    assert Guided(Echo(), scales)(X, SIGMA, CONTEXT).flatten().tolist() == [10 + 3 * 1, 10 + 2]
+
+
 def test_guidance_rests_outside_its_interval() -> None:
     echo = Echo()
     guided = Guided(echo, 2.0, interval=(0.5, 2.0))

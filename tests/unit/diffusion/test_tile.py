@@ -68,6 +68,26 @@ def test_no_negative_beside_one_that_has_is_as_no_negative_alone(small_model: Mo
     assert [row for row, equal in enumerate(same) if not equal] == [3]
 
 
+def test_words_beside_a_class_have_a_guidance_of_their_own(small_model: Model) -> None:
+    classes = len(small_model.spec.classes)
+    worded, negatives = CONTEXTS.copy(), np.zeros((32, 4), dtype=np.float32)
+    worded[:8] = 0
+    worded[:8, 0] = worded[:8, classes] = 1
+    negatives[:8, 0] = 1  # away from the class alone
+    negatives[8:16, 1] = 1  # away from something else
+
+    def drawn(**asked: float) -> NDArray[np.uint8]:
+        sampling = PLAIN.model_copy(update=asked)
+        return render_tile(
+            small_model, worded, negatives, KEYS, sampling, on_step=lambda _: None, alpha="soft"
+        )
+
+    both, by_class, by_words = drawn(text_guidance=5.0), drawn(), drawn(guidance=5.0)
+    assert np.array_equal(both[:8], by_words[:8])
+    assert np.array_equal(both[8:], by_class[8:])
+    assert not np.array_equal(by_words[:8], by_class[:8])
+
+
 def test_context_changes_the_sprite(small_model: Model) -> None:
     keys, sampling = [KEYS[0], KEYS[0]], PLAIN
     sprites = render_tile(

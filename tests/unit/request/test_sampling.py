@@ -8,6 +8,7 @@ from core.errors import RequestError
 from core.request.estimate import estimate
 from core.request.load import canonical, check
 from core.request.plan import Plan, plan
+from core.request.sampling import idle, in_words
 from core.request.spec import Sampling
 from core.weights.spec import ModelSpec
 
@@ -23,6 +24,38 @@ def discrete(spec: ModelSpec) -> ModelSpec:
     betas = {"timesteps": 300, "start": 1e-4, "end": 0.02}
     values = spec.model_dump() | {"network": "context-unet", "betas": betas}
     return ModelSpec.model_validate(values)
+
+
+def test_words_have_the_models_guidance_unless_another_is_asked_for(spec: ModelSpec) -> None:
+    defaults = spec.defaults.model_copy(update={"text_guidance": 5.0})
+    worded = spec.model_copy(update={"defaults": defaults})
+    for asked, model, found in (
+        ({}, spec, None),
+        ({}, worded, 5),
+        ({"steps": 3}, worded, 5),
+        ({"guidance": 3}, worded, None),
+        ({"text_guidance": 7}, worded, 7),
+        ({"guidance": 3, "text_guidance": 7}, spec, 7),
+    ):
+        assert made(model, **asked).request.sampling.text_guidance == found
+
+
+def test_interval_acts_where_words_alone_are_guided(spec: ModelSpec) -> None:
+    def idles(**asked: Any) -> bool:
+        asked = {"guidance": 1, "interval": [0.1, 2], **asked}
+        return bool(
+            idle(check({"samples": 1, "contexts": [{"class": "hero"}], "sampling": asked}), spec)
+        )
+
+    assert idles()
+    assert idles(text_guidance=1)
+    assert not idles(text_guidance=5)
+
+
+def test_sampling_is_told_in_words(spec: ModelSpec) -> None:
+    assert in_words(spec.defaults) == "dpmpp_2m, 12 steps, guidance 2"
+    asked = made(spec, text_guidance=4.5).request.sampling
+    assert in_words(asked) == "dpmpp_2m, 12 steps, guidance 2, 4.5 by words"
 
 
 def steps(made: Plan) -> int | None:

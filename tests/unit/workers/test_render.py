@@ -8,9 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from core.dataset.shard import unpack
+from core.request import load
 from core.request.plan import Plan
 from core.request.spec import Request
 from core.sprites.given import Given
+from core.weights.spec import ModelSpec
 from workers.fake_renderer import FakeRenderer
 from workers.render import render_shard
 
@@ -114,6 +116,32 @@ def test_tile_mixes_contexts_and_negatives(plan: Plan) -> None:
     assert steered[7].tolist() == [0, 0, 0]
     assert mixed[8].tolist() == [1, 0.5, 0]
     assert steered[8].tolist() == [0, 1, 0]
+
+
+def test_words_are_steered_away_from_their_class_alone(spec: ModelSpec) -> None:
+    text = """
+    samples: 2
+    sampling: {text_guidance: 5}
+    contexts:
+      - {class: hero, text: blue}
+      - {mixture: {hero: 1, potion: 0.5}, text: blue hero}
+      - {class: hero, text: blue, negative: {class: potion}}
+      - {class: hero}
+      - {text: blue}
+      - {vector: [1, 0, 1]}
+    """
+    renderer, made = Recording(), Plan(load.parse(text), spec)
+    render_shard(made, made.shard(0), renderer, Heard())
+    (away,) = renderer.negatives
+    assert away is not None
+    assert away[::2].tolist() == [
+        [1, 0, 0],
+        [2, 0.5, 0],
+        [0, 1, 0],
+        [0, 0, 0],
+        [0, 0, 0],
+        [0, 0, 0],
+    ]
 
 
 def test_request_without_negatives_steers_nothing(plan: Plan) -> None:
