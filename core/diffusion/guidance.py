@@ -23,7 +23,7 @@ class Guided:
     ) -> None:
         self._denoiser = denoiser
         self._scale = scale
-        self._none = isinstance(scale, float) and scale == 1
+        self._none = not isinstance(scale, Tensor) and scale == 1
         self._negative = negative
         self._interval = interval
 

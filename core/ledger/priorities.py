@@ -30,6 +30,7 @@ def change(ledger: Ledger, job_id: str, priority: int) -> bool:
 
 
 def _give_way(ledger: Ledger, was: Job, priority: int) -> None:
+    """Hints of the overtaken that wait in the broker are recalled: they would go first."""
     open_jobs = jobs.runnable(ledger)
     changed = [job for job in open_jobs if job.id == was.id]
     rivals = [job for job in open_jobs if job.id != was.id and _compete(job, was)]

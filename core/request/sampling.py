@@ -42,11 +42,9 @@ def idle(request: Request, spec: ModelSpec) -> list[Fault]:
         for number, entry in enumerate(request.contexts)
         if entry.negative is not None
     ]  # fmt: skip
-    if request.sampling.interval is not None and _text_guidance(request.sampling, spec) in (
-        None,
-        1,
-    ):
-        low, high = request.sampling.interval
+    interval, by_words = request.sampling.interval, _text_guidance(request.sampling, spec)
+    if interval is not None and by_words in (None, 1):
+        low, high = interval
         found.append(
             Fault("sampling.interval", f"[{low:g}, {high:g}]", "guidance 1 acts at no noise level",
                   "Give a guidance above 1, or leave it out.")
