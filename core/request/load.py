@@ -10,10 +10,11 @@ from pydantic_core import ErrorDetails
 
 from core.errors import Fault, RequestError
 from core.request import document, images
-from core.request.names import nearest
+from core.request.names import NAME, nearest
 from core.request.quality import Drift, Quality
 from core.request.remainder import Remainder
 from core.request.spec import (
+    COLOUR,
     Asked,
     Budget,
     ContextSpec,
@@ -54,6 +55,10 @@ _PROBLEMS = {
     "tuple_type": "it must be a list",
 }
 _REMEDIES = {"sums_to_zero": "Change one of them.", "too_short": "Give at least one."}
+_SPELLINGS = {
+    NAME: "Begin with a letter or digit, go on with these, spaces and . _ -",
+    COLOUR: "Write it as #7f3fbf.",
+}
 
 
 class MalformedError(RequestError):
@@ -131,7 +136,8 @@ def _fault(detail: ErrorDetails) -> Fault:
     problem = detail["msg"].removeprefix("Value error, ")
     if kind in _PROBLEMS:
         problem = _PROBLEMS[kind].format(**detail.get("ctx", {}))
-    return Fault(field, _shown(detail["input"]), problem, _REMEDIES.get(kind, ""))
+    spelling = _SPELLINGS.get(detail.get("ctx", {}).get("pattern", ""), "")
+    return Fault(field, _shown(detail["input"]), problem, _REMEDIES.get(kind, spelling))
 
 
 def _path(where: tuple[int | str, ...]) -> str:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=NAME)]
 
 
 def nearest(name: str, known: list[str]) -> str:

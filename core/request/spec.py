@@ -30,8 +30,9 @@ Weight = Annotated[Number, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Colours = Annotated[int, Field(strict=True, ge=1, le=256)]
+COLOUR = r"^#[0-9a-fA-F]{6}$"
 Listed = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")], ...],
+    tuple[Annotated[str, Field(pattern=COLOUR)], ...],
     Field(min_length=1, max_length=256),
 ]
 Palette = Annotated[

@@ -38,7 +38,7 @@ BAD = {
     "steps out of range": (GOOD + "sampling: {steps: 5000}", ["sampling.steps", "1000"]),
     "guidance out of range": (GOOD + "sampling: {guidance: -1}", ["sampling.guidance", "0"]),
     "size that the model lacks": (GOOD + "pixels: {size: 64}", ["pixels.size", "32"]),
-    "path in the name": (GOOD + "name: ../../etc/passwd", ["name", "match"]),
+    "path in the name": (GOOD + "name: ../../etc/passwd", ["name", "match", "Begin with a letter"]),
     "path in the model": (GOOD + "model: ../weights", ["model"]),
     "unknown model": (GOOD + "model: dungeon-33", ["dungeon-33", "dungeon-32"]),
     "the same context twice": (MANY + "  - class: potion\n  - class: potion", ["same"]),
