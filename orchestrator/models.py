@@ -122,12 +122,12 @@ def add(path: Path, name: str, ledger: "Ledger", store: "Store") -> Model:
     return Model(ModelSpec.model_validate_json(row.spec), sha256, bundled=False)
 
 
-def remove(name: str, ledger: "Ledger", store: "Store") -> Model:
+def remove(name: str, ledger: "Ledger | None", store: "Store") -> Model:
     """Forget a registered model. Raises NotFoundError; ConflictError while a job needs it."""
     from core.ledger import models
 
     found = known(name, ledger)
-    if found.bundled:
+    if found.bundled or ledger is None:  # without one no other is known
         raise ConflictError(f"model = {name}: it comes with Spritemill and stays.")
     models.remove(ledger, found.weights)
     store.delete(weights_key(found.weights))

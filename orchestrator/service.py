@@ -298,7 +298,7 @@ class Service:
         """Forget a registered model, by its name or hash; jobs that are not over keep it."""
         from orchestrator import models
 
-        return models.remove(name, self.ledger, self.store)
+        return models.remove(name, self.ledger_if_any(), self.store)
 
     def doctor(self) -> "Iterator[Health]":
         """Examine part by part, telling each as soon as it is known."""

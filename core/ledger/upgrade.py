@@ -1,6 +1,7 @@
 """Bringing a database to the tables that this version needs."""
 
 import sqlite3
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -13,6 +14,9 @@ from core.storage.files import disk_errors, whole_file
 
 _LOCK = 7_311_203_594
 """Whoever migrates a PostgreSQL database holds this advisory lock; any number will do."""
+
+_ALEMBIC = threading.Lock()
+"""Its context is one for all threads of a process."""
 
 
 def upgrade(url: str) -> None:
@@ -54,7 +58,7 @@ def _create(path: Path) -> None:
 
 
 def _migrate(ledger: Ledger) -> None:
-    with ledger.write() as connection:
+    with _ALEMBIC, ledger.write() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         _run(connection)
