@@ -215,6 +215,9 @@ def _negatives(samples: Sequence[Sample], length: int, by_words: bool) -> NDArra
 
     `by_words` it is the class alone where words stand beside it.
     """
-    contexts = [sample.context for sample in samples]
-    terms = [each.negative or (each.unworded if by_words else ()) for each in contexts]
+    terms = (
+        each.context.unworded if by_words and each.context.negative is None
+        else each.context.negative or ()
+        for each in samples
+    )  # fmt: skip
     return np.stack([dense(each, length) for each in terms])

@@ -1,7 +1,6 @@
 """A worker's parent process: registers, beats, and leaves the children to Celery's prefork pool."""
 
 import gc
-from importlib import import_module
 from typing import Any
 
 import pyarrow as pa
@@ -23,7 +22,6 @@ def run(worker: str | None = None) -> int:
     """Serve until told to stop; the exit code. Raises UnreachableError, ConflictError."""
     settings = app.settings
     pa.array([])  # imports pandas where that is installed: here once, not in every child
-    import_module("workers.slot")  # so is this, which knows no torch
     app.identity = Identity(worker or new_id(), *numerics.probe(settings))
     ledger = ledgers.connect(settings.ledger_url)
     heartbeat = Heartbeat(ledger, app.identity, settings, app.notice)

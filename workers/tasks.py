@@ -1,18 +1,14 @@
-"""The one task. It is imported in the parent of a worker, so what is heavy waits for the child."""
-
-from typing import TYPE_CHECKING
+"""The one task. It is imported in the parent of a worker, once for all children; torch waits."""
 
 import structlog
 
 from core.errors import SpritemillError
 from core.messages import RENDER, RenderHint
 from workers.celery import app
-
-if TYPE_CHECKING:
-    from workers.slot import Slot
+from workers.slot import Slot
 
 log = structlog.get_logger(__name__)
-_slots: list["Slot"] = []
+_slots: list[Slot] = []
 
 
 @app.task(name=RENDER)
@@ -29,10 +25,8 @@ def render(job: str, shard: int, attempt: int) -> None:
             app.notice.give(app.settings.grace_seconds)
 
 
-def _slot() -> "Slot":
+def _slot() -> Slot:
     """This child's slot, made at its first task."""
     if not _slots:
-        from workers.slot import Slot
-
         _slots.append(Slot(app.settings, app.identity, app.notice))
     return _slots[0]
