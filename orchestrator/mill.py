@@ -30,6 +30,7 @@ from orchestrator.mill_file import Running
 from orchestrator.publisher import Publisher
 from orchestrator.reconciler import Reconciler, bury_dead
 from orchestrator.service import Service
+from orchestrator.sweeper import Sweeper
 from orchestrator.worker_processes import WorkerProcesses
 
 _POLL_SECONDS = 0.02
@@ -118,10 +119,15 @@ class Mill:
         stack.callback(leadership.resign)
         self._workers = WorkerProcesses(settings, self._wanted)
         self._supervision = Duty("workers", self._workers.step)
+
+        def leads() -> bool:
+            return leadership.held
+
         duties = {
             "dispatch": Dispatcher(ledger, publisher, settings).step,
             "reconcile": Reconciler(ledger, settings).step,
-            "finalize": Finalizer(ledger, storage.connect(settings), lambda: leadership.held).step,
+            "finalize": Finalizer(ledger, storage.connect(settings), leads).step,
+            "sweep": Sweeper(ledger, storage.connect(settings), leads).step,
         }
         deciding = [Duty(name, leadership.guard(step)) for name, step in duties.items()]
         for duty in (Duty("lead", leadership.step), *deciding):

@@ -11,13 +11,13 @@ from itertools import chain
 from math import inf
 from typing import TYPE_CHECKING
 
-from core.dataset.layout import MANIFEST, dataset_prefix, is_job, work_prefix
-from core.dataset.source import StoreSource, read_manifest
+from core.dataset.layout import is_job
 from core.errors import ConflictError, CorruptError, NotFoundError
-from core.ledger import jobs, shards
+from core.ledger import jobs
 from core.ledger.states import TERMINAL, JobState
 from core.settings import Settings
 from core.storage import ObjectInfo, Store
+from orchestrator.sweeper import find_manifest, named_by, objects, orphans
 
 if TYPE_CHECKING:
     from core.ledger import Ledger
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _DAY = 86400.0
 _ALL = 2**31 - 1
-_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,48 +105,23 @@ def _stored(store: Store) -> set[str]:
 
 def _orphans(service: "Service", name: str) -> list[ObjectInfo]:
     """The objects of a job that nothing names."""
-    prefixes = (dataset_prefix(name), work_prefix(name))
-    there = [info for prefix in prefixes for info in service.store.list(prefix)]
     try:
-        job = jobs.get(service.ledger, name)
+        return orphans(service.ledger, service.store, jobs.get(service.ledger, name))
     except NotFoundError:  # removed, or from elsewhere: it may be on its way yet
-        quiet = time.time() - max(service.settings.keep_cancelled_days, 1.0) * _DAY
-        named = None if _newest(there) > quiet else _named_by_manifest(service.store, name)
-    else:
-        named = _named(service, job)
-    return [] if named is None else [info for info in there if info.key not in named]
+        return _strays(service, name)
 
 
-def _named(service: "Service", job: "Job") -> set[str] | None:
-    """The keys of a job that must stay; None for all of them."""
-    if job.state not in TERMINAL or job.shards_leased:
-        return None
-    told = _named_by_manifest(service.store, job.id)
-    if told is None or (job.state == JobState.SUCCEEDED and not told):
-        return None  # what tells the manifest anew is not named by anything else
-    return told | set(_named_by_rows(service.ledger, job.id))
-
-
-def _named_by_rows(ledger: "Ledger", job: str) -> Iterator[str]:
-    after = -1
-    while page := shards.done(ledger, job, after, _PAGE):
-        for shard in page:
-            yield shard.key
-            yield shard.part_key
-        after = page[-1].number
+def _strays(service: "Service", name: str) -> list[ObjectInfo]:
+    there = objects(service.store, name)
+    quiet = time.time() - max(service.settings.keep_cancelled_days, 1.0) * _DAY
+    if _newest(there) > quiet:
+        return []
+    try:
+        named = named_by(find_manifest(service.store, name), name)
+    except CorruptError:
+        return []
+    return [info for info in there if info.key not in named]
 
 
 def _newest(there: list[ObjectInfo]) -> float:
     return max((info.modified for info in there), default=0.0)
-
-
-def _named_by_manifest(store: Store, job: str) -> set[str] | None:
-    """The keys that a manifest names, itself among them; None when it cannot be read."""
-    prefix = dataset_prefix(job)
-    try:
-        manifest = read_manifest(StoreSource(store, job))
-    except NotFoundError:
-        return set()
-    except CorruptError:
-        return None
-    return {prefix + name for name in (*manifest.sizes(), MANIFEST)}

@@ -16,7 +16,7 @@ from core.dataset import layout
 from core.dataset.shard import Packed
 from core.errors import ConflictError, SpritemillError, UnreachableError
 from core.faults import Point, reach
-from core.ledger import delays, jobs, shards
+from core.ledger import delays, jobs, leftovers, shards
 from core.ledger.refusals import Drift, Refusals
 from core.ledger.shards import Claim, Result
 from core.ledger.states import ShardState
@@ -89,7 +89,7 @@ class Slot:
         try:
             kept = self._make(claim, lease)
         except Fenced:
-            told.warning("shard.fenced")
+            self._fenced(claim, lease, told)
         except LeaseEnded as ended:
             self._release(claim, lease)
             told.info("shard.released", reason=ended.reason)
@@ -102,8 +102,15 @@ class Slot:
         except Exception as error:  # noqa: BLE001  # whatever it was, the ledger must know
             self._fail(claim, error, lease, told)
         else:
-            seconds = round(time.monotonic() - started, 3)
-            told.info("shard.committed" if kept else "shard.fenced", seconds=seconds)
+            if not kept:
+                self._fenced(claim, lease, told)
+                return
+            told.info("shard.committed", seconds=round(time.monotonic() - started, 3))
+
+    def _fenced(self, claim: Claim, lease: Lease, told: structlog.stdlib.BoundLogger) -> None:
+        """The shard is another's by now, or its job over: what was sent may be named by nothing."""
+        self._tell(lambda: leftovers.mark(self._ledger, claim.job), lease, self._sleep)
+        told.warning("shard.fenced")
 
     def _make(self, claim: Claim, lease: Lease) -> bool:
         lease.allow(self._settings.load_seconds)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
-from core.ledger import bars, events, jobs, schema, trials
+from core.ledger import bars, events, jobs, leftovers, schema, trials
 from core.ledger.claims import Claim, attempt_in
 from core.ledger.clock import now
 from core.ledger.engine import Ledger
@@ -137,7 +137,8 @@ def end(
         return None
     counted = _counted(job, fault) if fault and not over else {}
     less = update(_jobs).where(_jobs.c.id == job.id)
-    connection.execute(less.values(shards_leased=_jobs.c.shards_leased - 1, **counted))
+    less = less.values(shards_leased=_jobs.c.shards_leased - 1, **leftovers.one_more(), **counted)
+    connection.execute(less)
     if not over:
         _tell(connection, held, fault, row.worker, row.failures)
     state = ShardState(row.state)

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration: what this version of the code needs."""
 
 metadata = MetaData(
@@ -85,6 +85,7 @@ jobs = Table(
     _new_count("recent_shards"),  # since drift was judged last
     _new_count("recent_drawn"),
     _new_count("recent_refused"),
+    _new_count("leftovers"),  # leases that ended without a result, since its folder was swept
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),
@@ -96,6 +97,7 @@ jobs = Table(
     UniqueConstraint("owner", "dedupe"),
     Index("jobs_by_state", "state"),
     Index("jobs_by_age", "created_at"),
+    Index("jobs_by_leftovers", "leftovers"),
 )
 
 shards = Table(

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from core.dataset.layout import MANIFEST, dataset_prefix, work_prefix
 from core.dataset.source import StoreSource, read_manifest
 from core.faults import Point
-from core.ledger import jobs, schema, shards
+from core.ledger import jobs, leftovers, schema, shards
 from core.ledger.states import JobState
 from core.settings import Settings
 from orchestrator.service import Service
@@ -170,6 +170,7 @@ def _judge_rows(fleet: Fleet, name: str) -> None:
 def _judge_store(fleet: Fleet, name: str) -> None:
     """The store holds what the manifest names, and nothing else."""
     store = fleet.service.store
+    until(lambda: not leftovers.due(fleet.service.ledger), "what workers left is gone")
     manifest = read_manifest(StoreSource(store, name))
     named = {dataset_prefix(name) + file for file in (*manifest.sizes(), MANIFEST)}
     assert {info.key for info in store.list(dataset_prefix(name))} == named

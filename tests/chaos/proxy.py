@@ -33,19 +33,23 @@ class Proxy:
     """Passes everything to `target`, a port of this machine, until it is told otherwise.
 
     `delay`: seconds that each piece of an answer (of 16 KiB at most) is held back. `cut`: the next
-    request, or the next answer, that is longer than so many bytes is reset there.
+    request, or the next answer, that is longer than so many bytes is reset there. `hold`: the next
+    HTTP request with that in its first line is kept back, and `held` set, until `let_go`.
     """
 
     def __init__(self, target: int) -> None:
         self.port = free_port()
         self.delay = 0.0
         self.cut: dict[Way, int] = {}
+        self.hold = b""
+        self.held = False
         self.spoilt = 0
         self._target = target
         self._answers = deque[bytes]()
         self._writers = set[asyncio.StreamWriter]()
         self._loop = asyncio.new_event_loop()
         self._flowing = asyncio.Event()
+        self._going = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
 
@@ -78,6 +82,10 @@ class Proxy:
 
     def thaw(self) -> None:
         self._call(self._flowing.set)
+
+    def let_go(self) -> None:
+        """Pass on the request that was held."""
+        self._call(self._going.set)
 
     def reset(self) -> None:
         """Break every connection (RST), as a router does that forgot them."""
@@ -159,6 +167,9 @@ class Proxy:
                 while await source.read(_PIECE):
                     pass  # or the reset of what was not read would overtake the answer
                 raise ConnectionResetError
+            if self.hold and self.hold in piece.partition(b"\r\n")[0]:
+                self.hold, self.held = b"", True
+                await self._going.wait()
             await self._pass(Way.REQUEST, piece, server, sent)
         server.write_eof()
 

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -137,6 +138,25 @@ def test_all_servers_that_fail_in_turn_cost_time_only(
     lost = _until_progress(led, job)
     judge(led, job, undisturbed)
     tell("S3 upload cut, PostgreSQL and Redis killed", _POINT, lost, RECONNECT + MARGIN)
+
+
+@pytest.mark.chaos
+def test_upload_that_ends_when_the_job_is_over_leaves_nothing(
+    led: Fleet, servers: Servers, undisturbed: str, tell: Tell
+) -> None:
+    """A worker sleeps in the middle of it, the network keeps what was sent, and both wake."""
+    servers.store.hold = b"/work/"
+    sleeper = led.worker()
+    job = led.submit()
+    until(lambda: servers.store.held, "a part of the index is on its way")
+    sleeper.signal(signal.SIGSTOP)
+    led.worker()
+    judge(led, job, undisturbed)
+    servers.store.let_go()
+    sleeper.signal(signal.SIGCONT)
+    until(lambda: sleeper.events("shard.fenced"), "fenced")
+    judge(led, job, undisturbed)
+    tell("SIGSTOP past the job's end, of a worker", "an upload on its way")
 
 
 @pytest.mark.chaos

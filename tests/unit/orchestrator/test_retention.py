@@ -61,7 +61,9 @@ class Yard:
             claim = self.rows.held(job, number)
             assert self.rows.commit(claim)
             row = self.rows.shard(job, number)
-            self.put(row["key"], row["part_key"])
+            self.put(row["key"])
+            if to != JobState.SUCCEEDED:  # its finishing removes the parts
+                self.put(row["part_key"])
         self.move(job, to)
         return self.rows.again(job)
 
