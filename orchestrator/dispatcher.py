@@ -3,18 +3,19 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import structlog
 
 from core.errors import NotFoundError
 from core.faults import Point, reach
 from core.ledger import Ledger, jobs, shards, workers
+from core.ledger.hints import recall
 from core.ledger.jobs import OpenJob
 from core.messages import RenderHint, queue
 from core.settings import Settings
 from orchestrator.crew import Crew, candidate, crews, freest
-from orchestrator.fair_share import Candidate, FairShare, may_wait
+from orchestrator.fair_share import Candidate, FairShare, is_long, may_wait
 from orchestrator.fleet import silent_after
 from orchestrator.publisher import Publisher
 
@@ -56,13 +57,16 @@ class Dispatcher:
         room = {name: there[name].slots - waiting[name] for name in there}
         hinted = shards.queued_by_job(self._ledger)
         explained = sum(hinted.values()) <= sum(waiting.values())
-        if max(room.values()) <= 0 and explained and self._unexplained_since is None:
+        lone = {name for name in there if there[name].slots == 1 and waiting[name]}
+        called = max(room.values()) > 0 or (lone and jobs.any_planned(self._ledger))
+        if not called and explained and self._unexplained_since is None:
             return False
         runnable = {job.id: job for job in jobs.runnable(self._ledger)}
         self._recover_lost(_by_class(hinted, runnable), waiting)
         asking = self._asking(runnable.values(), there, waiting, hinted)
         self._fair.settle(asking.values(), self._ended(asking))
         places = {name: _places(name, there[name], asking, waiting[name]) for name in there}
+        places |= dict.fromkeys(self._make_way(lone, asking, hinted), 1)
         window = _WINDOW * sum(crew.slots for crew in there.values())
         sent = self._send_shares(asking, runnable, places, window)
         return any(2 * waiting[name] <= there[name].slots for name in sent)
@@ -87,6 +91,22 @@ class Dispatcher:
             dry = job.id in self._dry
             found[job.id] = candidate(job, numerics, crew, hinted.get(job.id, 0), dry=dry)
         return found
+
+    def _make_way(
+        self, lone: Iterable[str], asking: Mapping[str, Candidate], hinted: Mapping[str, int]
+    ) -> Iterator[str]:
+        """Classes of one slot where a newcomer would wait for two long shards, the one at work and
+        the one whose message waits: that message is recalled. No newcomer's own is.
+        """
+        for name in lone:
+            those = [one for one in asking.values() if one.numerics == name]
+            ahead = [one for one in those if one.job in hinted]
+            if any(_is_new(one, hinted) or not is_long(one.expected) for one in ahead):
+                continue
+            first = self._fair.first(those, name)
+            if first and _is_new(asking[first], hinted):
+                recall(self._ledger, [one.job for one in ahead])
+                yield name
 
     def _ended(self, asking: Mapping[str, Candidate]) -> list[Candidate]:
         """Jobs that left since the last look, to be charged what their last shards took."""
@@ -177,6 +197,12 @@ def _by_class(hinted: Mapping[str, int], runnable: Mapping[str, OpenJob]) -> Cou
     for job, count in hinted.items():
         found[runnable[job].numerics if job in runnable else None] += count
     return found
+
+
+def _is_new(one: Candidate, hinted: Mapping[str, int]) -> bool:
+    """Whether nobody has worked at this job yet."""
+    begun = one.under_way - hinted.get(one.job, 0)
+    return not (one.done or one.failed or begun)
 
 
 def _places(numerics: str, crew: Crew, asking: Mapping[str, Candidate], waiting: int) -> int:

@@ -90,7 +90,26 @@ class FairShare:
         """The last place that this job got was not used: it is not charged."""
         self._charge(one, -self._accounts[one.job].open.pop())
 
+    def first(self, candidates: Iterable[Candidate], numerics: str) -> str | None:
+        """The job that would get the next place of this class; nobody is charged."""
+        asking = [e for e in candidates if e.wanting > 0 and e.numerics == numerics]
+        turns, queues = self._line(numerics, asking)
+        return queues[turns[0][1]][0][2] if turns else None
+
     def _turns(self, numerics: str, asking: Iterable[Candidate], count: int) -> Iterable[str]:
+        turns, queues = self._line(numerics, asking)
+        owners = self._owner_ring(numerics)
+        while turns and count:
+            owner = heapq.heappop(turns)[1]
+            yield self._serve(queues[owner])
+            count -= 1
+            if queues[owner]:
+                heapq.heappush(turns, (owners.level(owner), owner))
+
+    def _line(
+        self, numerics: str, asking: Iterable[Candidate]
+    ) -> tuple[list[tuple[float, str]], dict[str, list[_Turn]]]:
+        """The owners in the order of their turns, and the jobs of each in theirs, both heaps."""
         by_owner: dict[str, list[Candidate]] = {}
         for each in asking:
             by_owner.setdefault(each.owner, []).append(each)
@@ -99,12 +118,7 @@ class FairShare:
         queues = {owner: self._queue(jobs) for owner, jobs in by_owner.items()}
         turns = [(owners.level(owner), owner) for owner in by_owner]
         heapq.heapify(turns)
-        while turns and count:
-            owner = heapq.heappop(turns)[1]
-            yield self._serve(queues[owner])
-            count -= 1
-            if queues[owner]:
-                heapq.heappush(turns, (owners.level(owner), owner))
+        return turns, queues
 
     def _queue(self, jobs: Iterable[Candidate]) -> list[_Turn]:
         """An owner's jobs, the most urgent first, then those that were charged least."""
@@ -206,9 +220,15 @@ class _Ring:
 def may_wait(slots: int, seconds: float) -> int:
     """Shards that may wait for this many slots, when one takes so many seconds: one a slot.
 
-    Of long ones a shard fewer: then a newcomer's starts before all that are at work have ended.
+    Of long ones a shard fewer: then a newcomer's starts before all that are at work have ended. A
+    single slot would idle without one: there it makes way instead.
     """
-    return slots - 1 if slots > 1 and seconds > _LONG_SECONDS else slots
+    return slots - 1 if slots > 1 and is_long(seconds) else slots
+
+
+def is_long(seconds: float) -> bool:
+    """Whether two shards that take so long are too many to wait for."""
+    return seconds > _LONG_SECONDS
 
 
 def _group(one: Candidate) -> tuple[str, str, int]:

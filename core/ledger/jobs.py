@@ -241,6 +241,13 @@ def finalizing(ledger: Ledger) -> builtins.list[str]:
         return [*connection.execute(ordered).scalars()]
 
 
+def any_planned(ledger: Ledger) -> bool:
+    """Whether there is a job that nobody has claimed from yet."""
+    query = select(_jobs.c.id).where(_jobs.c.state == JobState.PLANNED).limit(1)
+    with ledger.read() as connection:
+        return connection.execute(query).first() is not None
+
+
 def runnable(ledger: Ledger) -> builtins.list[OpenJob]:
     """Jobs whose shards may be claimed, the most urgent first, then the oldest."""
     with ledger.read() as connection:
