@@ -18,23 +18,24 @@ from core.faults import Point
 from core.settings import load
 from tests.chaos.plan import Fault
 
+_SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+
 
 def _act(fault: Fault) -> None:
     match fault.action:
-        case "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "kill worker":
-            os.kill(os.getppid(), signal.SIGKILL)
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "stop":
-            os.kill(os.getpid(), signal.SIGSTOP)
-        case "stop worker":
-            os.kill(os.getppid(), signal.SIGSTOP)
-            os.kill(os.getpid(), signal.SIGSTOP)
+        case "kill" | "stop":
+            os.kill(os.getpid(), _SIGNALS[fault.action])
+        case "kill worker" | "stop worker":
+            number = _SIGNALS[fault.action.removesuffix(" worker")]
+            os.kill(os.getppid(), number)
+            os.kill(os.getpid(), number)
         case "terminate":
             os.kill(os.getppid(), signal.SIGTERM)
         case "raise":
             raise ArithmeticError("a fault of the test")
+        case "hold":
+            while not fault.released:
+                time.sleep(0.01)
         case "clock":
             now = time.time
             time.time = lambda: now() + fault.amount

@@ -10,9 +10,12 @@ from typing import Literal, Self
 from core.faults import Point
 
 Action = Literal[
-    "kill", "kill worker", "stop", "stop worker", "terminate", "raise", "clock", "signing clock"
-]
-"""What happens to the process that gets there first; `worker` is its parent and itself."""
+    "kill", "kill worker", "stop", "stop worker", "terminate", "raise", "clock", "signing clock",
+    "hold",
+]  # fmt: skip
+"""What happens to the process that gets there first; `worker` is its parent and itself. Of one that
+is held, other threads go on.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,18 @@ class Fault:
     def hit(self) -> str:
         """What was at the point: a shard's number, a file's name or a job."""
         return self.mark.read_text().split()[2]
+
+    def release(self) -> None:
+        """Let the process that is held there go on."""
+        self._released.touch()
+
+    @property
+    def released(self) -> bool:
+        return self._released.exists()
+
+    @property
+    def _released(self) -> Path:
+        return self.mark.with_suffix(".released")
 
     def here(self, point: Point, what: int | str) -> bool:
         """Whether it is to happen now, to this process."""
