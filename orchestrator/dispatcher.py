@@ -57,7 +57,7 @@ class Dispatcher:
         room = {name: there[name].slots - waiting[name] for name in there}
         hinted = shards.queued_by_job(self._ledger)
         explained = sum(hinted.values()) <= sum(waiting.values())
-        lone = {name for name in there if there[name].slots == 1 and waiting[name]}
+        lone = {name for name in there if there[name].slots == waiting[name] == 1}
         called = max(room.values()) > 0 or (lone and jobs.any_planned(self._ledger))
         if not called and explained and self._unexplained_since is None:
             return False

@@ -20,6 +20,9 @@ _CONTENT_TYPES = {
     CARD: "text/markdown; charset=utf-8",
 }
 
+SHARD = re.compile(r"shards/[0-9]{6,12}-[0-9a-f]{16}\.tar")
+"""The names that `shard_name` gives."""
+
 _JOB = re.compile(r"[a-z0-9]{12}")
 
 

@@ -6,7 +6,6 @@ zlib packs the same pixels otherwise, by the index's hash of every sprite.
 """
 
 import hashlib
-import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from core.dataset import index, png, tar, truth
 from core.dataset.assembly import compose
 from core.dataset.hashes import sha256_of
 from core.dataset.index import Merged
-from core.dataset.layout import INDEX, MANIFEST, REQUEST, shard_name
+from core.dataset.layout import INDEX, MANIFEST, REQUEST, SHARD, shard_name
 from core.dataset.manifest import Manifest, ShardFile, numbers
 from core.dataset.record import pixels_sha256
 from core.dataset.rendering import Rendering, Renders, differences, told
@@ -34,7 +33,6 @@ from core.storage.files import disk_errors
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_SHARD = re.compile(r"shards/[0-9]{6,12}-[0-9a-f]{16}\.tar")
 _SCRATCH = "the folder for temporary files"
 
 Row = dict[str, Any]
@@ -97,7 +95,7 @@ class _Work:
         self._files()
         named = {file.name for file in self._manifest.shards}
         for name in sorted(self._found.keys() - named):
-            if _SHARD.fullmatch(name):
+            if SHARD.fullmatch(name):
                 self._dataset.delete(name)
                 self._done.removed.append(name)
         return self._done

@@ -4,14 +4,10 @@ Whoever loses a shard may be sending it just then. Each lease that ends without 
 here, and so is what its holder finds out later: that it sent something for nothing.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from sqlalchemy import Connection, select, update
 
-from sqlalchemy import select, update
-
-from core.ledger import jobs, schema
+from core.ledger import schema
 from core.ledger.engine import Ledger
-from core.ledger.jobs import Job
 from core.ledger.states import TERMINAL
 
 _jobs = schema.jobs
@@ -26,7 +22,12 @@ def one_more() -> _Values:
 def mark(ledger: Ledger, job_id: str) -> None:
     """Something may have been sent for this job by a worker that had lost its shard."""
     with ledger.single() as connection:
-        connection.execute(update(_jobs).where(_jobs.c.id == job_id).values(one_more()))
+        mark_within(connection, job_id)
+
+
+def mark_within(connection: Connection, job_id: str) -> None:
+    """`mark` as a part of a transaction."""
+    connection.execute(update(_jobs).where(_jobs.c.id == job_id).values(one_more()))
 
 
 def due(ledger: Ledger) -> dict[str, int]:
@@ -37,14 +38,8 @@ def due(ledger: Ledger) -> dict[str, int]:
         return {row.id: row.leftovers for row in connection.execute(query)}
 
 
-@contextmanager
-def removing(ledger: Ledger, job: Job, count: int) -> Iterator[bool]:
-    """Whether the job is as it was read: then it stays so until the block ends, opened by nobody,
-    and so many of what was counted are gone after that.
-    """
-    with ledger.write() as connection:
-        same = jobs.lock(connection, job.id) == job
-        yield same
-        if same:
-            mine = update(_jobs).where(_jobs.c.id == job.id)
-            connection.execute(mine.values(leftovers=_jobs.c.leftovers - count))
+def clear(ledger: Ledger, job_id: str, count: int) -> None:
+    """The job was looked through, for so many."""
+    mine = update(_jobs).where(_jobs.c.id == job_id)
+    with ledger.single() as connection:
+        connection.execute(mine.values(leftovers=_jobs.c.leftovers - count))

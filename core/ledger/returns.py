@@ -110,7 +110,10 @@ def _end_lease(
 ) -> ShardState | None:
     with ledger.write() as connection:
         job = jobs.lock(connection, held.job)
-        return end(connection, job, held, fault, *still) if job else None
+        ended = end(connection, job, held, fault, *still) if job else None
+        if ended is None and not still:  # its holder had lost it, and may have sent something since
+            leftovers.mark_within(connection, held.job)
+        return ended
 
 
 def end(

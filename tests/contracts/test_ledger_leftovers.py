@@ -1,7 +1,5 @@
 """Jobs whose workers may have left something are told until they were looked through."""
 
-import pytest
-
 from core.ledger import jobs, leftovers, shards
 from core.ledger.states import JobState
 from tests.contracts.ledger_rows import Rows
@@ -31,26 +29,19 @@ def test_what_is_marked_meanwhile_stays_due(rows: Rows) -> None:
     leftovers.mark(rows.ledger, job.id)
     count = leftovers.due(rows.ledger)[job.id]
     leftovers.mark(rows.ledger, job.id)
-    with leftovers.removing(rows.ledger, rows.again(job), count) as same:
-        assert same
+    leftovers.clear(rows.ledger, job.id, count)
     assert leftovers.due(rows.ledger) == {job.id: 1}
+    leftovers.clear(rows.ledger, job.id, 1)
+    assert not leftovers.due(rows.ledger)
 
 
-def test_nothing_is_removed_of_a_job_that_has_changed_since(rows: Rows) -> None:
+def test_who_hands_back_what_was_lost_before_marks_it(rows: Rows) -> None:
     job = rows.job()
+    claim = rows.held(job, lease=-1.0)
+    assert shards.expire(rows.ledger)
     assert jobs.move(rows.ledger, job.id, JobState.CANCELLED)
-    leftovers.mark(rows.ledger, job.id)
-    with leftovers.removing(rows.ledger, job, 1) as same:
-        assert not same
-    assert leftovers.due(rows.ledger) == {job.id: 1}
-
-
-def test_what_could_not_be_removed_stays_due(rows: Rows) -> None:
-    job = rows.job()
-    assert jobs.move(rows.ledger, job.id, JobState.CANCELLED)
-    leftovers.mark(rows.ledger, job.id)
-    with pytest.raises(OSError, match="away"), leftovers.removing(rows.ledger, rows.again(job), 1):
-        raise OSError("away")
+    leftovers.clear(rows.ledger, job.id, leftovers.due(rows.ledger)[job.id])
+    shards.release(rows.ledger, claim)
     assert leftovers.due(rows.ledger) == {job.id: 1}
 
 

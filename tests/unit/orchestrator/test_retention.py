@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, update
 
 from core.dataset.layout import MANIFEST, dataset_prefix, part_key, shard_key, shard_name
-from core.dataset.manifest import Manifest, ShardFile
+from core.dataset.manifest import Manifest, Quarantined, ShardFile
 from core.errors import ConflictError
 from core.ledger import jobs, schema, shards
 from core.ledger.jobs import Job
@@ -73,8 +73,9 @@ class Yard:
             jobs.move(self.service.ledger, job.id, JobState.FINALIZING)
         assert jobs.move(self.service.ledger, job.id, to, **facts)
 
-    def manifest(self, job: str, numbers: set[int]) -> set[str]:
-        """Finish a dataset of these shards; the keys that its manifest names."""
+    def manifest(self, job: str, numbers: set[int], *, failed: bool = False) -> set[str]:
+        """Finish a dataset of these shards, but for a sample; the keys that its manifest names."""
+        lost = (Quarantined(number=99, key="0000000099", reason="no luck"),) if failed else ()
         shards = tuple(
             ShardFile(number=n, name=shard_name(n, "a" * 64), sha256="a" * 64, size=6, samples=1)
             for n in sorted(numbers)
@@ -94,6 +95,7 @@ class Yard:
             dataset_digest="d" * 64,
             files=(),
             shards=shards,
+            quarantined=lost,
         ).sealed()
         key = dataset_prefix(job) + MANIFEST
         self.service.store.put(key, manifest.encode())

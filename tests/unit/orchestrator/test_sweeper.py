@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
 
-from core.errors import ConflictError
-from core.ledger import leftovers, schema
+from core.dataset.layout import dataset_prefix, part_key, shard_key
+from core.errors import ConflictError, UnreachableError
+from core.ledger import leftovers
 from core.ledger.states import JobState
 from orchestrator.sweeper import Sweeper
-from tests.unit.orchestrator.test_retention import DAY, Yard, orphans
+from tests.unit.orchestrator.test_retention import Yard, orphans
 
 
 @pytest.fixture
@@ -35,15 +35,6 @@ def test_orphans_of_a_job_that_is_over_go_and_what_its_rows_name_stays(
     sweep(yard)
     assert yard.keys() == named
     assert not leftovers.due(yard.service.ledger)
-
-
-def test_what_a_manifest_names_stays(yard: Yard) -> None:
-    job = yard.ended(JobState.SUCCEEDED, done=0)
-    named = yard.manifest(job.id, {0})
-    yard.put(*named - yard.keys(), *orphans(job.id))
-    leftovers.mark(yard.service.ledger, job.id)
-    sweep(yard)
-    assert yard.keys() == named
 
 
 def test_parts_of_a_whole_dataset_go_though_rows_name_them(yard: Yard) -> None:
@@ -74,25 +65,54 @@ def test_jobs_that_nobody_marked_are_left_alone(yard: Yard) -> None:
     assert yard.keys() == there
 
 
-def test_job_that_was_open_since_it_was_looked_through_keeps_everything(
-    yard: Yard, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_no_worker_sent_stays(yard: Yard) -> None:
     job = yard.ended(JobState.CANCELLED)
+    kept = set(yard.put(dataset_prefix(job.id) + "notes.txt"))
     yard.put(*orphans(job.id))
+    leftovers.mark(yard.service.ledger, job.id)
+    sweep(yard)
+    assert kept <= yard.keys()
+    assert not yard.keys() & set(orphans(job.id))
+
+
+def test_shard_that_a_repair_has_packed_anew_stays(yard: Yard) -> None:
+    job = yard.ended(JobState.SUCCEEDED)
+    named = yard.manifest(job.id, {0})
+    yard.put(*named - yard.keys(), shard_key(job.id, 0, "e" * 64))
     there = yard.keys()
     leftovers.mark(yard.service.ledger, job.id)
-    listing = yard.service.store.list
-
-    def list_slowly(prefix: str) -> object:
-        yield from listing(prefix)
-        with yard.service.ledger.write() as connection:
-            connection.execute(update(schema.jobs).values(finished_at=job.created_at + DAY))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(yard.service.store, "list", list_slowly)
-        sweep(yard)
+    sweep(yard)
     assert yard.keys() == there
-    assert leftovers.due(yard.service.ledger)
+
+
+def test_dataset_that_lacks_samples_keeps_what_a_retry_needs(yard: Yard) -> None:
+    job = yard.ended(JobState.SUCCEEDED)
+    yard.put(*yard.manifest(job.id, {0}, failed=True) - yard.keys(), *orphans(job.id))
+    there = yard.keys()
+    leftovers.mark(yard.service.ledger, job.id)
+    sweep(yard)
+    assert yard.keys() == there
+
+
+def test_job_that_cannot_be_swept_does_not_keep_the_others_waiting(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = [yard.ended(JobState.CANCELLED) for _ in range(3)]
+    for job in ended:
+        yard.put(part_key(job.id, 1, "f" * 64))
+        leftovers.mark(yard.service.ledger, job.id)
+    first = next(iter(leftovers.due(yard.service.ledger)))
+    delete = yard.service.store.delete
+
+    def refuse(key: str) -> None:
+        if first in key:
+            raise UnreachableError("the store refused it")
+        delete(key)
+
+    monkeypatch.setattr(yard.service.store, "delete", refuse)
+    with pytest.raises(UnreachableError, match="refused"):
+        sweep(yard)
+    assert set(leftovers.due(yard.service.ledger)) == {first}
 
 
 def test_who_leads_no_more_removes_nothing(yard: Yard) -> None:

@@ -11,8 +11,9 @@ import pytest
 from core import ledger as ledgers
 from core import weights
 from core.errors import UnreachableError
-from core.ledger import Ledger, events, jobs, shards
+from core.ledger import Ledger, events, jobs, leftovers, returns, shards
 from core.ledger.jobs import Job, NewJob
+from core.ledger.states import JobState
 from core.ledger.upgrade import upgrade
 from core.messages import RenderHint
 from core.request import load
@@ -138,6 +139,21 @@ def test_claim_whose_answer_was_lost_is_rendered(
     Slot(settings, Identity("w1", {}, 0), Notice()).take(RenderHint(job.id, 0, 0))
     found = jobs.get(ledger, job.id)
     assert (found.shards_done, found.shards_leased, found.failures) == (1, 0, {})
+
+
+def test_what_was_sent_for_a_shard_that_was_lost_meanwhile_is_looked_after(
+    settings: Settings, ledger: Ledger, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submit()
+
+    def lose() -> None:
+        returns.take_back(ledger, [job.id], 1)
+        assert jobs.move(ledger, job.id, JobState.CANCELLED)
+        leftovers.clear(ledger, job.id, leftovers.due(ledger)[job.id])
+
+    monkeypatch.setattr(shards, "commit", Away(shards.commit, calls=0, meanwhile=lose))
+    Slot(settings, Identity("w1", {}, 0), Notice()).take(RenderHint(job.id, 0, 0))
+    assert leftovers.due(ledger) == {job.id: 1}
 
 
 def test_stop_is_not_kept_waiting_by_a_ledger_that_does_not_come_back(
