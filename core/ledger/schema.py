@@ -17,7 +17,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     UniqueConstraint,
+    text,
 )
 
 HEAD = "0008"
@@ -47,6 +49,11 @@ def _new_count(name: str) -> Column[Any]:
 
 def _seconds(name: str) -> Column[Any]:
     return Column(name, Double, nullable=False, default=0.0)
+
+
+def _few(name: str, column: str, where: TextClause) -> Index:
+    """An index of the rows where this is so, which costs the others nothing."""
+    return Index(name, column, postgresql_where=where, sqlite_where=where)
 
 
 def _of_job(name: str = "job", **options: Any) -> Column[Any]:
@@ -97,7 +104,7 @@ jobs = Table(
     UniqueConstraint("owner", "dedupe"),
     Index("jobs_by_state", "state"),
     Index("jobs_by_age", "created_at"),
-    Index("jobs_by_leftovers", "leftovers"),
+    _few("jobs_by_leftovers", "leftovers", text("leftovers > 0")),
 )
 
 shards = Table(

@@ -11,4 +11,7 @@ def upgrade() -> None:
     op.add_column(
         "jobs", sa.Column("leftovers", sa.BigInteger(), nullable=False, server_default="0")
     )
-    op.create_index("jobs_by_leftovers", "jobs", ["leftovers"])
+    some = sa.text("leftovers > 0")
+    op.create_index(
+        "jobs_by_leftovers", "jobs", ["leftovers"], postgresql_where=some, sqlite_where=some
+    )
