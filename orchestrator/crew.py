@@ -70,29 +70,25 @@ def freest(there: Mapping[str, Crew], room: Mapping[str, int]) -> str:
 def candidate(
     job: Job | OpenJob, numerics: str, crew: Crew, hinted: int, *, dry: bool = False
 ) -> Candidate:
-    """A job beside the crew of its class; a `dry` one has nothing to send for now."""
-    under_way = job.shards_leased + hinted
-    wanting = 0 if dry else job.shard_count - job.shards_done - under_way
+    """A job beside the crew of its class; a `dry` one has nothing to send for now.
+
+    It is asked for every open job at every look, so its facts go by their places: names would take
+    half as long again.
+    """
+    under_way, done = job.shards_leased + hinted, job.shards_done
+    wanting = 0 if dry else job.shard_count - done - under_way
     if job.workers is not None and crew.workers:
         wanting = min(wanting, job.workers * crew.each - under_way)
+    failed = 0 if job.failures == "{}" else _failed(job.failures)
+    seconds = expected_seconds(job, crew)
     return Candidate(
-        job=job.id,
-        owner=job.owner,
-        priority=job.priority,
-        numerics=numerics,
-        wanting=max(0, wanting),
-        under_way=under_way,
-        done=job.shards_done,
-        spent=job.render_seconds,
-        expected=expected_seconds(job, crew),
-        failed=_failed(job.failures),
-    )
+        job.id, job.owner, job.priority, numerics,
+        max(0, wanting), under_way, done, job.render_seconds, seconds, failed,
+    )  # fmt: skip
 
 
 def _failed(failures: Mapping[str, int] | str) -> int:
-    """How often shards of a job failed; of most jobs none did, so that nothing is parsed."""
-    if failures == "{}":
-        return 0
+    """How often shards of a job failed."""
     return sum((json.loads(failures) if isinstance(failures, str) else failures).values())
 
 

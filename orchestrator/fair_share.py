@@ -122,12 +122,12 @@ class FairShare:
 
     def _queue(self, jobs: Iterable[Candidate]) -> list[_Turn]:
         """An owner's jobs, the most urgent first, then those that were charged least."""
-        groups: dict[tuple[str, str, int], list[Candidate]] = {}
+        groups: dict[int, list[Candidate]] = {}
         for each in jobs:
-            groups.setdefault(_group(each), []).append(each)
+            groups.setdefault(each.priority, []).append(each)
         queue = []
-        for group, members in groups.items():
-            ring = self._job_ring(group)
+        for members in groups.values():
+            ring = self._job_ring(_group(members[0]))
             ring.compete([each.job for each in members])
             queue += [(-e.priority, ring.level(e.job), e.job, e.wanting, e) for e in members]
         heapq.heapify(queue)
