@@ -82,8 +82,9 @@ def _is_workers(key: str, job: str) -> bool:
 
 
 def orphans(ledger: Ledger, store: Store, job: Job) -> list[ObjectInfo]:
-    """The objects of a job that neither its manifest nor its rows name. None while it is not over
-    or a worker has yet to leave it, nor where what names them cannot be read.
+    """The objects of a job that neither its manifest nor its rows name.
+
+    Nothing while it is not over, a worker has yet to leave it, or what names them cannot be read.
     """
     if job.state not in TERMINAL or job.shards_leased:
         return []

@@ -4,7 +4,7 @@ Whoever loses a shard may be sending it just then. Each lease that ends without 
 here, and so is what its holder finds out later: that it sent something for nothing.
 """
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, literal_column, select, update
 
 from core.ledger import schema
 from core.ledger.engine import Ledger
@@ -33,7 +33,8 @@ def mark_within(connection: Connection, job_id: str) -> None:
 def due(ledger: Ledger) -> dict[str, int]:
     """The jobs to look through, and how much was counted: they are over, every worker has left."""
     over = _jobs.c.state.in_(TERMINAL) & (_jobs.c.shards_leased == 0)
-    query = select(_jobs.c.id, _jobs.c.leftovers).where(_jobs.c.leftovers > 0, over)
+    some = _jobs.c.leftovers > literal_column("0")  # as the index has it, of few jobs
+    query = select(_jobs.c.id, _jobs.c.leftovers).where(some, over)
     with ledger.read() as connection:
         return {row.id: row.leftovers for row in connection.execute(query)}
 

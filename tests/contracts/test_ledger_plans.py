@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from core.ledger import Ledger, events, jobs, limits, shards, workers
+from core.ledger import Ledger, events, jobs, leftovers, limits, shards, workers
 from core.messages import RenderHint
 from core.settings import Settings
 from orchestrator.service import Service
@@ -96,7 +96,9 @@ HOT: dict[str, Asked] = {
     "queued by job": lambda ledger, _: shards.queued_by_job(ledger),
     "unhint": lambda ledger, _: shards.unhint(ledger, 60.0),
     "runnable": lambda ledger, _: jobs.runnable(ledger),
+    "planned": lambda ledger, _: jobs.any_planned(ledger),
     "finalizing": lambda ledger, _: jobs.finalizing(ledger),
+    "left": lambda ledger, _: leftovers.due(ledger),
     "expire": lambda ledger, _: shards.expire(ledger),
     "overdue": lambda ledger, _: limits.overdue(ledger),
     "bury": lambda ledger, _: workers.bury(ledger, ["w1"]),
