@@ -218,11 +218,37 @@ def refuse_unrenderable(job: "Job", ledger: "Ledger") -> None:
         )
 
 
-def reopen(job: "Job", store: "Store") -> None:
-    """Make a dataset count as unfinished, for its job to make it anew."""
+def reopen(job: "Job", ledger: "Ledger", store: "Store") -> None:
+    """Make a dataset count as unfinished, for its job to make it anew. Raises CorruptError when its
+    manifest, which alone may know what a repair packed anew, cannot be read.
+    """
     from core.dataset.layout import MANIFEST, dataset_prefix
 
+    _follow(job, ledger, store)
     store.delete(dataset_prefix(job.id) + MANIFEST)
+
+
+def _follow(job: "Job", ledger: "Ledger", store: "Store") -> None:
+    """Have the rows name the shards that the manifest does: a repair gives them other names where
+    zlib packs otherwise, maybe far from the ledger.
+    """
+    from core.dataset.layout import dataset_prefix
+    from core.dataset.source import StoreSource, read_manifest
+    from core.ledger import shards
+
+    try:
+        files = read_manifest(StoreSource(store, job.id)).shards
+    except NotFoundError:  # an earlier retry came this far
+        return
+    own, after = files[len(files) - job.shard_count :], -1
+    while page := shards.done(ledger, job.id, after):
+        for row in page:
+            file = own[row.number]
+            if file.sha256 != row.sha256:
+                key = dataset_prefix(job.id) + file.name
+                now = replace(row, key=key, sha256=file.sha256, size=file.size)
+                shards.repacked(ledger, job.id, now)
+        after = page[-1].number
 
 
 def remove(job: "Job", store: "Store") -> None:

@@ -186,7 +186,7 @@ class Service:
         if job.state == JobState.SUCCEEDED and ledgers.trials.lost(self.ledger, job.id):
             self._refuse_parent(job)
             datasets.refuse_unrenderable(job, self.ledger)
-            datasets.reopen(job, self.store)
+            datasets.reopen(job, self.ledger, self.store)
         ledgers.trials.retry(self.ledger, job.id)
         return ledgers.jobs.get(self.ledger, job.id)
 

@@ -42,6 +42,7 @@ __all__ = [
     "queued_by_job",
     "release",
     "renew",
+    "repacked",
     "trying",
     "unhint",
 ]
@@ -128,6 +129,18 @@ def done(ledger: Ledger, job_id: str, after: int = -1, limit: int = 1000) -> lis
     )
     with ledger.read() as connection:
         return [DoneShard(*row) for row in connection.execute(query)]
+
+
+def repacked(ledger: Ledger, job_id: str, shard: DoneShard) -> None:
+    """A done shard's tar file is now this one, of the same sprites."""
+    mine = (_shards.c.job == job_id, _shards.c.number == shard.number)
+    was = select(_shards.c.size).where(*mine, _shards.c.state == ShardState.DONE)
+    with ledger.write() as connection:
+        size = connection.execute(was.with_for_update()).scalar_one()
+        file = {"key": shard.key, "sha256": shard.sha256, "size": shard.size}
+        connection.execute(update(_shards).where(*mine).values(file))
+        grown = _jobs.c.bytes_done + shard.size - size
+        connection.execute(update(_jobs).where(_jobs.c.id == job_id).values(bytes_done=grown))
 
 
 def origin(ledger: Ledger, job_id: str, number: int) -> Origin | None:

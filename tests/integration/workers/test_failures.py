@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from core.dataset import png
+from core.dataset.layout import dataset_prefix
 from core.dataset.manifest import Manifest
 from core.dataset.source import StoreSource, read_manifest
 from core.dataset.verify import verify
@@ -99,6 +101,27 @@ def test_failing_samples_are_named_and_a_retry_fills_them_to_the_undisturbed_dig
     assert (again.state, again.shards_done, again.samples_done) == (JobState.RUNNING, 1, 32)
     done, manifest = finish(floor, job)
     assert (manifest.quarantined, manifest.samples, done.error) == ((), 64, None)
+    assert done.dataset_digest == whole()
+
+
+def test_retry_takes_over_a_shard_that_a_repair_has_packed_otherwise(
+    floor: Floor, whole: Callable[[], str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, job = submit(floor)
+    bad = floor.faulty_worker(faults(made, {3: "raise"}))
+    _, manifest = finish(floor, job)
+    bad.end()
+    lost = manifest.shards[1]
+    with Service(floor.settings) as service:
+        service.store.delete(dataset_prefix(job.id) + lost.name)
+        monkeypatch.setattr(png, "_LEVEL", 1)
+        told, _ = trust.repair(service, job.id)
+        assert (told.left_out, told.retried, told.rendered) == (1, job.id, lost.samples)
+        monkeypatch.undo()
+    floor.worker()
+    done, manifest = finish(floor, job)
+    assert manifest.shards[1].sha256 != lost.sha256
+    assert done.bytes_done == sum(shard.size for shard in manifest.shards)
     assert done.dataset_digest == whole()
 
 
