@@ -128,8 +128,8 @@ class Batches:
         known = true & (words < len(self._colours) - 1)
         rank = torch.rand(words.shape, generator=draw, device=self._device)
         rank = rank.masked_fill(~known, 1.0)
-        # requests name one word or many: one at least is told, and any share of the others
-        share = self._uniform(draw)[:, None].square().maximum(rank.amin(dim=1, keepdim=True))
+        # requests name one word or many, but seldom all: one at least is told, and often no other
+        share = self._uniform(draw)[:, None].pow(3).maximum(rank.amin(dim=1, keepdim=True))
         all_of_them = (chance < _CLASS_ALL)[:, None]
         told = chance >= torch.where(nameless, _NOTHING, _CLASS)
         return known & (all_of_them | (rank <= share)) & told[:, None]
