@@ -180,7 +180,7 @@ def test_upload_that_ends_when_the_job_is_over_leaves_nothing(
     led: Fleet, servers: Servers, undisturbed: str, tell: Tell
 ) -> None:
     """A worker sleeps in the middle of it, the network keeps what was sent, and both wake."""
-    servers.store.hold = b"/work/"
+    servers.store.hold = b"work/"
     sleeper = led.worker()
     job = led.submit()
     until(lambda: servers.store.held, "a part of the index is on its way")
