@@ -1,122 +1,17 @@
 """Hints on their way to the broker, with workers that a test plays by hand."""
 
-import base64
-import json
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import event
 
-from core.ledger import Ledger, connect, jobs, shards, workers
-from core.ledger.jobs import NewJob
-from core.ledger.shards import Claim, Result
+from core.ledger import jobs, shards, workers
 from core.ledger.states import JobState
-from core.ledger.upgrade import upgrade
-from core.ledger.workers import NewWorker, Order, WorkerState
-from core.messages import RenderHint, queue
-from core.settings import Settings
+from core.ledger.workers import Order, WorkerState
 from orchestrator import dispatcher as dispatching
-from orchestrator.broker import PrivateBroker, client
 from orchestrator.dispatcher import Dispatcher
-from orchestrator.publisher import Publisher
+from tests.integration.depot import LEASE, SAMPLES, Depot
 from tests.integration.yard import until
-
-LEASE = 60.0
-SAMPLES = 32
-
-
-@dataclass
-class Depot:
-    """A dispatcher between a real ledger and a real broker."""
-
-    settings: Settings
-    ledger: Ledger
-    publisher: Publisher
-    dispatcher: Dispatcher = field(init=False)
-    added: int = 0
-
-    def __post_init__(self) -> None:
-        self.dispatcher = Dispatcher(self.ledger, self.publisher, self.settings)
-
-    def worker(self, name: str, numerics: str = "cpu", slots: int = 2) -> None:
-        facts = {"class": numerics}
-        new = NewWorker(name, "elsewhere", 1, 0.0, "none", numerics, facts, slots)
-        workers.register(self.ledger, new)
-        workers.beat(self.ledger, name, WorkerState.READY)
-
-    def job(
-        self, count: int, owner: str = "ann", priority: int = 0, at_most: int | None = None
-    ) -> str:
-        self.added += 1
-        new = NewJob(
-            id=jobs.new_id(),
-            owner=owner,
-            name=f"job {self.added}",
-            request="{}",
-            request_digest=f"{self.added:064x}",
-            model="dungeon-32",
-            weights="0" * 64,
-            total_samples=count * SAMPLES - 1,
-            shard_count=count,
-            shard_samples=SAMPLES,
-            context_count=1,
-            priority=priority,
-            workers=at_most,
-        )
-        return jobs.add(self.ledger, new)[0].id
-
-    def waiting(self, numerics: str = "cpu") -> int:
-        return self.publisher.waiting(queue(numerics))
-
-    def take(self, numerics: str = "cpu") -> RenderHint:
-        """The next message, as a worker would get it."""
-        with client(self.settings.broker_url) as opened:
-            raw = opened.rpop(self.settings.broker_prefix + queue(numerics))
-        assert isinstance(raw, bytes), "no message waits"
-        _, payload, _ = json.loads(base64.b64decode(json.loads(raw)["body"]))
-        return RenderHint(**payload)
-
-    def claim(self, numerics: str = "cpu", worker: str = "w1") -> Claim | None:
-        return shards.claim(self.ledger, self.take(numerics), worker, numerics, LEASE)
-
-    def finish(self, claim: Claim, seconds: float) -> None:
-        digest = f"{claim.shard:064x}"
-        done = Result("key", digest, 1, "part", digest, claim.samples, digest, seconds)
-        assert shards.commit(self.ledger, claim, done)
-
-    def statements(self) -> int:
-        """What the next look asks of the database."""
-        run: list[str] = []
-
-        def note(_: Any, __: Any, statement: str, *___: Any) -> None:
-            if not statement.startswith("BEGIN"):
-                run.append(statement)
-
-        event.listen(self.ledger.engine, "before_cursor_execute", note)
-        self.dispatcher.step()
-        event.remove(self.ledger.engine, "before_cursor_execute", note)
-        return len(run)
-
-    def flush(self, numerics: str = "cpu") -> None:
-        with client(self.settings.broker_url) as opened:
-            opened.delete(self.settings.broker_prefix + queue(numerics))
-
-
-@pytest.fixture
-def depot(tmp_path: Path) -> Iterator[Depot]:
-    broker = PrivateBroker(tmp_path, tmp_path / "broker.log")
-    broker.start()
-    settings = Settings(home=tmp_path, broker_url=broker.url)
-    upgrade(settings.ledger_url)
-    ledger = connect(settings.ledger_url)
-    with Publisher(settings, broker.url) as publisher:
-        yield Depot(settings, ledger, publisher)
-    ledger.close()
-    broker.stop()
 
 
 def test_no_more_messages_wait_than_there_are_slots(depot: Depot) -> None:
@@ -179,68 +74,6 @@ def test_urgent_job_overtakes_within_one_message_a_slot(depot: Depot) -> None:
         depot.claim()
     depot.dispatcher.step()
     assert [depot.take().job for _ in range(2)] == [urgent, urgent]
-
-
-class Lone:
-    """A single slot that renders a huge job whose next message waits."""
-
-    def __init__(self, depot: Depot, seconds: float = 20.0) -> None:
-        self.depot = depot
-        depot.worker("w1", slots=1)
-        self.huge = depot.job(1000)
-        depot.dispatcher.step()
-        self.finish(seconds)
-        assert depot.claim()
-        depot.dispatcher.step()
-        assert depot.waiting() == 1
-
-    def finish(self, seconds: float) -> None:
-        claim = self.depot.claim()
-        assert claim
-        self.depot.finish(claim, seconds)
-        self.depot.dispatcher.step()
-
-    def next(self) -> str:
-        """The job of the next message that is of use."""
-        while (claim := self.depot.claim()) is None:
-            pass
-        return claim.job
-
-
-@pytest.mark.parametrize("owner", ["ann", "ben"])
-def test_newcomer_waits_for_one_shard_of_a_single_slot(depot: Depot, owner: str) -> None:
-    lone = Lone(depot)
-    small = depot.job(1, owner=owner)
-    for _ in range(3):
-        depot.dispatcher.step()
-    assert lone.next() == small
-    depot.dispatcher.step()
-    assert lone.next() == lone.huge
-
-
-def test_newcomers_do_not_overtake_each_other_at_a_single_slot(depot: Depot) -> None:
-    lone = Lone(depot)
-    first = depot.job(2, owner="ben")
-    depot.dispatcher.step()
-    second = depot.job(2, owner="eve")
-    depot.dispatcher.step()
-    assert lone.next() == first
-    depot.dispatcher.step()
-    assert lone.next() == second
-
-
-def test_newcomer_of_less_priority_does_not_overtake_at_a_single_slot(depot: Depot) -> None:
-    lone = Lone(depot)
-    depot.job(1, priority=-1)
-    depot.dispatcher.step()
-    assert lone.next() == lone.huge
-
-
-def test_short_shards_are_not_recalled_at_a_single_slot(depot: Depot) -> None:
-    lone = Lone(depot, seconds=0.1)
-    depot.job(1, owner="ben")
-    depot.dispatcher.step()
-    assert lone.next() == lone.huge
 
 
 def test_owners_take_turns(depot: Depot) -> None:
