@@ -15,7 +15,7 @@ from core.ledger.jobs import OpenJob
 from core.messages import RenderHint, queue
 from core.settings import Settings
 from orchestrator.crew import Crew, candidate, crews, freest
-from orchestrator.fair_share import Candidate, FairShare, is_long, may_wait
+from orchestrator.fair_share import Candidate, FairShare, are_short, may_wait
 from orchestrator.fleet import silent_after
 from orchestrator.publisher import Publisher
 
@@ -95,13 +95,13 @@ class Dispatcher:
     def _make_way(
         self, lone: Iterable[str], asking: Mapping[str, Candidate], hinted: Mapping[str, int]
     ) -> Iterator[str]:
-        """Classes of one slot where a newcomer would wait for two long shards, the one at work and
+        """Classes of one slot where a newcomer would wait for two shards, the one at work and
         the one whose message waits: that message is recalled. No newcomer's own is.
         """
         for name in lone:
             those = [one for one in asking.values() if one.numerics == name]
             ahead = [one for one in those if one.job in hinted]
-            if any(_is_new(one, hinted) or not is_long(one.expected) for one in ahead):
+            if any(_is_new(one, hinted) or are_short(one.expected) for one in ahead):
                 continue
             first = self._fair.first(those, name)
             if first and _is_new(asking[first], hinted):

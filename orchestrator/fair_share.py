@@ -223,12 +223,14 @@ def may_wait(slots: int, seconds: float) -> int:
     Of long ones a shard fewer: then a newcomer's starts before all that are at work have ended. A
     single slot would idle without one: there it makes way instead.
     """
-    return slots - 1 if slots > 1 and is_long(seconds) else slots
+    return slots - 1 if slots > 1 and seconds > _LONG_SECONDS else slots
 
 
-def is_long(seconds: float) -> bool:
-    """Whether two shards that take so long are too many to wait for."""
-    return seconds > _LONG_SECONDS
+def are_short(seconds: float) -> bool:
+    """Whether a newcomer may well wait for two shards that take so long. Of shards whose time is
+    not known yet, nobody can say so.
+    """
+    return seconds < _LONG_SECONDS
 
 
 def _group(one: Candidate) -> tuple[str, str, int]:

@@ -70,7 +70,10 @@ def left(ledger: Ledger, store: Store, job: Job) -> list[str]:
     """
     if job.state != JobState.SUCCEEDED:
         return [info.key for info in orphans(ledger, store, job) if _is_workers(info.key, job.id)]
-    manifest = _manifest(store, job.id)
+    try:
+        manifest = find_manifest(store, job.id)
+    except CorruptError:
+        return []
     if manifest is None or manifest.failed():
         return []
     return [info.key for info in store.list(work_prefix(job.id))]
@@ -111,14 +114,6 @@ def find_manifest(store: Store, job: str) -> Manifest | None:
     try:
         return read_manifest(StoreSource(store, job))
     except NotFoundError:
-        return None
-
-
-def _manifest(store: Store, job: str) -> Manifest | None:
-    """A manifest that can be read."""
-    try:
-        return find_manifest(store, job)
-    except CorruptError:
         return None
 
 

@@ -102,10 +102,10 @@ class Slot:
         except Exception as error:  # noqa: BLE001  # whatever it was, the ledger must know
             self._fail(claim, error, lease, told)
         else:
-            if not kept:
+            if kept:
+                told.info("shard.committed", seconds=round(time.monotonic() - started, 3))
+            else:
                 self._fenced(claim, lease, told)
-                return
-            told.info("shard.committed", seconds=round(time.monotonic() - started, 3))
 
     def _fenced(self, claim: Claim, lease: Lease, told: structlog.stdlib.BoundLogger) -> None:
         """The shard is another's by now, or its job over: what was sent may be named by nothing."""

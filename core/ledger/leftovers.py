@@ -11,10 +11,9 @@ from core.ledger.engine import Ledger
 from core.ledger.states import TERMINAL
 
 _jobs = schema.jobs
-_Values = dict[str, object]
 
 
-def one_more() -> _Values:
+def one_more() -> dict[str, object]:
     """What the end of a lease without a result writes into the job's row."""
     return {"leftovers": _jobs.c.leftovers + 1}
 

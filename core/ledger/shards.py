@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import case, func, insert, select, update
 
-from core.ledger import schema
+from core.ledger import jobs, schema
 from core.ledger.claims import Claim, Orders, Result
 from core.ledger.engine import Ledger
 from core.ledger.hints import hint, hint_all, queued, queued_by_job, unhint
@@ -136,7 +136,8 @@ def repacked(ledger: Ledger, job_id: str, shard: DoneShard) -> None:
     mine = (_shards.c.job == job_id, _shards.c.number == shard.number)
     was = select(_shards.c.size).where(*mine, _shards.c.state == ShardState.DONE)
     with ledger.write() as connection:
-        size = connection.execute(was.with_for_update()).scalar_one()
+        jobs.lock(connection, job_id)
+        size = connection.execute(was).scalar_one()
         file = {"key": shard.key, "sha256": shard.sha256, "size": shard.size}
         connection.execute(update(_shards).where(*mine).values(file))
         grown = _jobs.c.bytes_done + shard.size - size
