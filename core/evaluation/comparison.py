@@ -23,7 +23,7 @@ from core.evaluation.neighbours import Neighbours, prints
 from core.training.examples import NO_CLASS, Examples
 
 Gaps = tuple[NDArray[np.float32], NDArray[np.str_]]
-"""How far sprites [N] are from the nearest to learn from, and their classes [N]."""
+"""How far sprites [N] are from the nearest to learn from, relatively, and their classes [N]."""
 
 
 class Comparison:
@@ -42,7 +42,7 @@ class Comparison:
         )
         size = training.images.shape[1]
         self._neighbours = Neighbours(prints(training.images, size), (), ())
-        self._gaps = self._neighbours.nearest(held_out.images)[0]
+        self._gaps = self._neighbours.relative_distances(held_out.images)
         gaps, rows = in_turn(training)
         self._spaces = (
             np.concatenate([self._gaps, gaps]),
@@ -52,7 +52,7 @@ class Comparison:
     def __call__(self, images: NDArray[np.uint8], classes: Sequence[str]) -> Evaluation:
         """Measure sprites [N, S, S, 4], at least one, each asked for as a class (or "")."""
         samples = look(self._encoder, images, np.array(classes, dtype=np.str_))
-        distances, nearest = self._neighbours.nearest(images)
+        distances = self._neighbours.relative_distances(images)
         held = (self._gaps, self._held_out.classes)
         copies = _Copying(held, self._spaces, samples, distances)
         asked = sorted(set(classes) - {""})
@@ -60,7 +60,7 @@ class Comparison:
             overall=self._measures(samples, asked or None, copies),
             of_class={name: self._measures(samples.of(name), [name], copies) for name in asked},
             distances=distances,
-            nearest=nearest,
+            nearest=self._neighbours.nearest(images)[1],
         )
 
     def _measures(

@@ -18,7 +18,8 @@ Images = NDArray[np.uint8]
 class Row:
     """Of one class, or of all ("" is the name): sprites [n, S, S, 4] each.
 
-    `neighbours` are the training sprites beside the `closest` samples, `distances` apart.
+    `neighbours` are the training sprites beside the `closest` samples, `distances` apart, relative
+    to those of the 50 nearest.
     """
 
     name: str

@@ -80,6 +80,8 @@ class Traits:
 class Copies:
     """`memorised`: the share nearer to a training sprite than `threshold` (each class has its own);
     and the same of held-out sprites. `near_duplicates`: the share that have another like them.
+
+    Distances are relative to those of the 50 nearest training sprites.
     """
 
     threshold: float | None
@@ -109,7 +111,9 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """`distances` [N] and `nearest` [N] tell each sample's nearest training sprite."""
+    """`nearest` [N] is each sample's nearest training sprite, `distances` [N] how far it is for one
+    among the 50 nearest.
+    """
 
     overall: Measures
     of_class: Mapping[str, Measures]

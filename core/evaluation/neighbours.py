@@ -17,6 +17,8 @@ COARSE = 8
 """With prints of 8 x 8 x 4 bytes every sum below is a whole number under 2^24: exact anywhere."""
 
 _BLOCK = 1024
+_AROUND = 50
+_TINY = 1e-9
 _KEY = "spritemill-neighbours"
 _BUNDLED = Path(__file__).parents[1] / "weights" / "neighbours-32.safetensors"
 
@@ -42,12 +44,36 @@ class Neighbours:
         """
         least = np.zeros(len(images), dtype=np.float32)
         where = np.zeros(len(images), dtype=np.int64)
-        opaque = (images[..., 3] == 255).all(axis=(1, 2))
-        if not opaque.all():
-            least[~opaque], where[~opaque] = self._nearest(images[~opaque])
-        if opaque.any():
-            least[opaque], where[opaque] = self._on_black._nearest(images[opaque])
+        for rows, gaps in self._gaps(images):
+            where[rows] = gaps.argmin(axis=1)
+            least[rows] = gaps[np.arange(len(gaps)), where[rows]]
         return least, where
+
+    def relative_distances(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """How far the nearest training sprite is from each of images [N, H, W, 4], as a share of
+        the mean distance of the 50 nearest: 0 of a copy, near 1 of one like many or like none.
+
+        A dark or plain sprite is near to all that are dark or plain, and no copy of one: hence the
+        share. Source: Carlini et al. 2023 (arXiv:2301.13188), their distance for small images. At
+        least one training sprite is needed. Raises UsageError as `nearest` does.
+        """
+        shares = np.zeros(len(images), dtype=np.float32)
+        around = min(_AROUND, len(self.prints))
+        for rows, gaps in self._gaps(images):
+            near = np.partition(gaps, around - 1, axis=1)[:, :around]
+            shares[rows] = near.min(axis=1) / np.maximum(near.mean(axis=1), _TINY)
+        return shares
+
+    def _gaps(
+        self, images: NDArray[np.uint8]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Some rows of the images [B], and how far they are from every training sprite [B, N]."""
+        opaque = (images[..., 3] == 255).all(axis=(1, 2))
+        for on_black in (False, True):
+            among = np.flatnonzero(opaque == on_black)
+            for start in range(0, len(among), _BLOCK):
+                rows = among[start : start + _BLOCK]
+                yield rows, (self._on_black if on_black else self)._distances(images[rows])
 
     @functools.cached_property
     def _on_black(self) -> Self:
@@ -57,26 +83,16 @@ class Neighbours:
         ground[..., 3] = 255  # a premultiplied colour is the colour on black
         return type(self)(ground, self.names, self.classes)
 
-    def _nearest(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _distances(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """The distance to every print [B, N], of each sprite or of its mirror image."""
         straight = prints(images, self.prints.shape[1]).astype(np.float32)
-        least = np.full(len(images), np.inf)
-        where = np.zeros(len(images), dtype=np.int64)
-        for view in (straight, straight[:, :, ::-1]):
-            for rows, squared in self._distances(view.reshape(-1, self._flat.shape[1])):
-                nearest = squared.argmin(axis=1)
-                found = squared[np.arange(len(squared)), nearest]
-                nearer = found < least[rows]
-                where[rows] = np.where(nearer, nearest, where[rows])
-                least[rows] = np.where(nearer, found, least[rows])
-        mean = np.maximum(least, 0) / self._flat.shape[1]
-        return np.sqrt(mean).astype(np.float32), where
+        views = (straight, straight[:, :, ::-1])
+        least = np.minimum(*(self._squared(view.reshape(len(images), -1)) for view in views))
+        return np.asarray(np.sqrt(np.maximum(least, 0) / self._flat.shape[1]))
 
-    def _distances(self, flat: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-        """Squared distances to every print, a block of rows at a time."""
-        for start in range(0, len(flat), _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            products = (flat[rows] @ self._flat.T).astype(np.float64)
-            yield rows, _squares(flat[rows])[:, None] + self._squares - 2 * products
+    def _squared(self, flat: NDArray[np.float32]) -> NDArray[np.float64]:
+        products = (flat @ self._flat.T).astype(np.float64)
+        return np.asarray(_squares(flat)[:, None] + self._squares - 2 * products)
 
 
 def prints(images: NDArray[np.uint8], side: int = COARSE) -> NDArray[np.uint8]:

@@ -34,6 +34,8 @@ def page(report: Report, rows: Iterable[Row]) -> str:
         "<h2>Quality against steps</h2>" if report.trials else "",
         table.trials(report),
         "<h2>The samples nearest to training sprites</h2>",
+        "<p>Below each pair is how far they are apart, as a share of the mean distance to the 50 "
+        "nearest training sprites: 0 is a copy.</p>",
         "<p>Of all samples those that are nearest to a sprite the model learnt from: the sample, "
         "that sprite, and how far apart they are (root mean square of 255, the nearer of both "
         "mirror images).</p>",
@@ -106,7 +108,7 @@ def _class(row: Row) -> str:
 def _pairs(row: Row) -> str:
     pairs = zip(row.closest, row.neighbours, row.distances, strict=True)
     figures = "".join(
-        f"<figure>{_image((sample, neighbour))}<figcaption>{distance:.1f}</figcaption></figure>"
+        f"<figure>{_image((sample, neighbour))}<figcaption>{distance:.2f}</figcaption></figure>"
         for sample, neighbour, distance in pairs
     )
     return f'<div class="pairs">{figures}</div>'

@@ -37,6 +37,28 @@ def test_distance_is_the_root_mean_square_of_the_prints() -> None:
     assert distances[0] == pytest.approx(np.sqrt(10**2 / 4))
 
 
+def test_relative_distance_tells_a_copy_from_one_that_is_like_many() -> None:
+    dark = (blocks(60, seed=1) // 30) | np.array([0, 0, 0, 255], dtype=np.uint8)
+    among = Neighbours(prints(np.concatenate([dark, blocks(60)]), 32), (), ())
+    another = (blocks(60, seed=2)[:1] // 30) | np.array([0, 0, 0, 255], dtype=np.uint8)
+    grain = np.random.default_rng(0).integers(-8, 9, blocks(1).shape)
+    copies = np.clip(blocks(60)[3:4] + grain, 0, 255).astype(np.uint8)
+    plain = among.nearest(np.concatenate([another, copies]))[0]
+    found = among.relative_distances(np.concatenate([another, copies, dark[:1]]))
+    assert plain[0] < plain[1]  # by plain distances the copy is the further one
+    assert found[0] > 0.7
+    assert found[1] < 0.1
+    assert found[2] == 0
+
+
+def test_relative_distance_is_to_as_many_as_there_are() -> None:
+    images = np.zeros((1, 32, 32, 4), dtype=np.uint8)
+    training = np.repeat(images, 2, axis=0)
+    training[0, ..., 3], training[1, ..., 3] = 10, 30
+    found = Neighbours(prints(training), (), ()).relative_distances(images)
+    assert found[0] == pytest.approx(10 / 20)
+
+
 @given(seed=st.integers(0, 1000), count=st.integers(1, 70))
 def test_nearest_is_that_of_whole_numbers(seed: int, count: int) -> None:
     images, training = blocks(count, seed), blocks(9, seed + 1)
