@@ -18,7 +18,7 @@ from core.evaluation.measures import (
     matched,
     traits,
 )
-from core.evaluation.memorisation import in_turn, near_duplicates, thresholds
+from core.evaluation.memorisation import distinct, in_turn, near_duplicates, thresholds
 from core.evaluation.neighbours import Neighbours, prints
 from core.training.examples import NO_CLASS, Examples
 
@@ -42,7 +42,8 @@ class Comparison:
         )
         size = training.images.shape[1]
         self._neighbours = Neighbours(prints(training.images, size), (), ())
-        self._gaps = self._neighbours.relative_distances(held_out.images)
+        self._distinct = distinct(training)
+        self._gaps = self._neighbours.relatively(held_out.images, self._distinct)[0]
         gaps, rows = in_turn(training)
         self._spaces = (
             np.concatenate([self._gaps, gaps]),
@@ -52,7 +53,7 @@ class Comparison:
     def __call__(self, images: NDArray[np.uint8], classes: Sequence[str]) -> Evaluation:
         """Measure sprites [N, S, S, 4], at least one, each asked for as a class (or "")."""
         samples = look(self._encoder, images, np.array(classes, dtype=np.str_))
-        distances = self._neighbours.relative_distances(images)
+        distances, nearest = self._neighbours.relatively(images, self._distinct)
         held = (self._gaps, self._held_out.classes)
         copies = _Copying(held, self._spaces, samples, distances)
         asked = sorted(set(classes) - {""})
@@ -60,7 +61,7 @@ class Comparison:
             overall=self._measures(samples, asked or None, copies),
             of_class={name: self._measures(samples.of(name), [name], copies) for name in asked},
             distances=distances,
-            nearest=self._neighbours.nearest(images)[1],
+            nearest=nearest,
         )
 
     def _measures(

@@ -21,8 +21,8 @@ _MOST_GROUPS = 5000
 
 
 def in_turn(examples: Examples) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """How far sprites are from all others, relative to the 50 nearest, when a tenth of them is held
-    out, then the next; and their rows.
+    """How far sprites are from all others, relatively, when a tenth of them is held out, then the
+    next; and their rows.
 
     Held out as `split` does it: with their near-duplicates, of which one is measured, and none that
     has a look-alike left. Composed sprites neither are held out nor stay.
@@ -30,18 +30,27 @@ def in_turn(examples: Examples) -> tuple[NDArray[np.float32], NDArray[np.int64]]
     given = np.flatnonzero(~examples.composed)
     images = examples.images[given]
     groups = split.near_duplicates(images, skip=np.zeros(len(images), dtype=bool))
+    firsts = np.array([group[0] for group in groups], dtype=np.int64)
     order = np.random.default_rng(0).permutation(len(groups))[:_MOST_GROUPS]
     gaps, rows = [np.zeros(0, dtype=np.float32)], [np.zeros(0, dtype=np.int64)]
     for turn in np.array_split(order, _TURNS):
         gone = [row for group in turn for row in groups[group]]
-        held = np.array([groups[group][0] for group in turn], dtype=np.int64)
+        held = firsts[turn]
         left = np.delete(images, gone, axis=0)
         if len(held) and len(left):
             held = held[~split.look_alikes(images[held], left)]
             whole = Neighbours(prints(left, left.shape[1]), (), ())
-            gaps.append(whole.relative_distances(images[held]))
+            stay = np.isin(np.delete(np.arange(len(images)), gone), firsts)
+            gaps.append(whole.relatively(images[held], np.flatnonzero(stay))[0])
             rows.append(given[held])
     return np.concatenate(gaps), np.concatenate(rows)
+
+
+def distinct(examples: Examples) -> NDArray[np.int64]:
+    """The rows of one sprite of each group of near-duplicates, and of all composed ones."""
+    groups = split.near_duplicates(examples.images, skip=examples.composed)
+    firsts = np.array([group[0] for group in groups], dtype=np.int64)
+    return np.concatenate([firsts, np.flatnonzero(examples.composed)])
 
 
 def thresholds(

@@ -49,20 +49,25 @@ class Neighbours:
             least[rows] = gaps[np.arange(len(gaps)), where[rows]]
         return least, where
 
-    def relative_distances(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """How far the nearest training sprite is from each of images [N, H, W, 4], as a share of
-        the mean distance of the 50 nearest: 0 of a copy, near 1 of one like many or like none.
+    def relatively(
+        self, images: NDArray[np.uint8], distinct: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """As `nearest`, but the distance is a share of the mean of those to the 50 nearest of the
+        `distinct` training sprites: 0 of a copy, near 1 of one like many or like none.
 
         A dark or plain sprite is near to all that are dark or plain, and no copy of one: hence the
-        share. Source: Carlini et al. 2023 (arXiv:2301.13188), their distance for small images. At
-        least one training sprite is needed. Raises UsageError as `nearest` does.
+        share. Source: Carlini et al. 2023 (arXiv:2301.13188), their distance for small images;
+        near-duplicates should count once there, or a copy of one of many would not be told.
         """
         shares = np.zeros(len(images), dtype=np.float32)
-        around = min(_AROUND, len(self.prints))
+        where = np.zeros(len(images), dtype=np.int64)
+        around = min(_AROUND, len(distinct))
         for rows, gaps in self._gaps(images):
-            near = np.partition(gaps, around - 1, axis=1)[:, :around]
-            shares[rows] = near.min(axis=1) / np.maximum(near.mean(axis=1), _TINY)
-        return shares
+            where[rows] = gaps.argmin(axis=1)
+            near = np.partition(gaps[:, distinct], around - 1, axis=1)[:, :around]
+            least = gaps[np.arange(len(gaps)), where[rows]]
+            shares[rows] = least / np.maximum(near.mean(axis=1), _TINY)
+        return shares, where
 
     def _gaps(
         self, images: NDArray[np.uint8]

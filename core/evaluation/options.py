@@ -13,6 +13,7 @@ class Options:
 
     Of a model `samples` sprites are drawn, for each class as many; of a dataset that many are read
     at most. `steps` and `samplers` ask for a table of the model's quality with each of both.
+    `classes` name those that arrays of real sprites only number.
     """
 
     kind: Kind
@@ -26,3 +27,4 @@ class Options:
     seed: int
     steps: tuple[int, ...] = ()
     samplers: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()

@@ -34,11 +34,9 @@ def page(report: Report, rows: Iterable[Row]) -> str:
         "<h2>Quality against steps</h2>" if report.trials else "",
         table.trials(report),
         "<h2>The samples nearest to training sprites</h2>",
-        "<p>Below each pair is how far they are apart, as a share of the mean distance to the 50 "
-        "nearest training sprites: 0 is a copy.</p>",
         "<p>Of all samples those that are nearest to a sprite the model learnt from: the sample, "
-        "that sprite, and how far apart they are (root mean square of 255, the nearer of both "
-        "mirror images).</p>",
+        "that sprite, and how far apart they are, as a share of the mean distance to the 50 "
+        "nearest training sprites: 0 is a copy.</p>",
         _pairs(overall),
         "<h2>Sprites</h2><p>Evenly from the first to the last: none picked by hand.</p>",
         *(_class(row) for row in of_class or [overall]),

@@ -1,5 +1,6 @@
 """Real sprites to compare with: those a model learnt from, and those it never saw."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,16 +28,16 @@ With the same seed, a model's smaller share lies within it.
 
 
 def parts(
-    folder: Path, recipe: Recipe | None, share: float, seed: int = 0
+    folder: Path, recipe: Recipe | None, share: float, seed: int = 0, classes: Sequence[str] = ()
 ) -> tuple[Examples, Examples]:
     """The sprites to learn from, and about `share` of them that are held out. Raises UsageError.
 
-    Without a recipe it is any folder that can be trained on. Composed sprites are never held out by
-    the split: as many new ones, composed with another seed and equal to none that is learnt from,
-    stand for them. Their words are left out.
+    Without a recipe it is anything that can be trained on, whose `classes` may need names. Composed
+    sprites are never held out by the split: as many new ones, composed with another seed and equal
+    to none that is learnt from, stand for them. Their words are left out.
     """
     if recipe is None:
-        found = sources.read(folder, SIZE)
+        found = sources.read(folder, SIZE, classes)
         return split(found, bounded(share, len(found.images)), seed)
     found = read(folder, recipe, seed)
     learnt, held = split(found, bounded(share, len(found.images)), seed)

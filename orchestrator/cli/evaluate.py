@@ -28,7 +28,7 @@ def evaluate(
             metavar="MODEL|DATASET|JOB", help="A model's name or file, a folder, or a job."
         ),
     ],
-    real: Annotated[Path, typer.Option(metavar="FOLDER", help="The sprites it learnt from.")],
+    real: Annotated[Path, typer.Option(metavar="DATA", help="The sprites it learnt from.")],
     samples: Annotated[
         int, typer.Option("--samples", "-n", min=1, max=_LARGEST, help="Sprites to look at.")
     ] = 2100,
@@ -38,6 +38,9 @@ def evaluate(
         float, typer.Option(min=0, max=0.5, help="The share it was trained without.")
     ] = 0.02,
     seed: Annotated[int, typer.Option(min=0, help="The seed it was trained with.")] = 0,
+    classes: Annotated[
+        str, typer.Option(metavar="A,B,...", help="The classes it was trained with, of arrays.")
+    ] = "",
     steps: Annotated[
         str, typer.Option(metavar="N,N,...", help="Measure a model with these steps too,")
     ] = "",
@@ -52,9 +55,9 @@ def evaluate(
     from orchestrator.evaluation import evaluate as measure
 
     call = session(context)
-    if not real.is_dir():
-        raise UsageError(f"real = {real}: there is no such folder.")
-    if not any(real.iterdir()):
+    if not real.exists():
+        raise UsageError(f"real = {real}: there is no such folder or file.")
+    if real.is_dir() and not any(real.iterdir()):
         raise UsageError(f"real = {real}: the folder is empty.", remedy="Name one of sprites.")
     with call.service() as service:
         kind, found = _resolved(subject, service)
@@ -69,6 +72,7 @@ def evaluate(
         kind=kind, subject=found, name=Path(subject).name, real=str(real.resolve()),
         out=str(out), samples=samples, recipe=recipe, held_out=held_out, seed=seed,
         steps=_numbers(steps), samplers=tuple(filter(None, samplers.split(","))),
+        classes=tuple(filter(None, classes.split(","))),
     )  # fmt: skip
     with Progress(call.console, options.name, _amount) as progress:
         files = measure(

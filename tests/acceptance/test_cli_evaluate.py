@@ -60,6 +60,28 @@ def test_job_and_its_dataset_are_evaluated_alike(spritemill: Program, real: Path
     assert again["overall"] == told["overall"]
 
 
+def test_as_many_of_a_dataset_as_asked_are_laid_beside_named_arrays(spritemill: Program) -> None:
+    request = spritemill.request(
+        '{"samples": 30, "contexts": [{"class": "potion"}, {"class": "book"}]}'
+    )
+    assert spritemill("run", request, "--out", "made").code == 0
+    draw, real = np.random.default_rng(0), spritemill.folder / "sprites.npy"
+    blocks = draw.integers(0, 256, (80, 8, 8, 3), dtype=np.uint8)
+    np.save(real, blocks.repeat(4, axis=1).repeat(4, axis=2))
+    np.save(spritemill.folder / "labels.npy", np.arange(80) % 2)
+    said = spritemill(
+        "evaluate", "latest", "--real", real, "--classes", "book,potion", "-n", "50",
+        "--held-out", "0.5", "--json",
+    )  # fmt: skip
+    assert said.code == 0, said
+    assert said.json["subject"]["samples"] == 50
+    assert said.json["overall"]["to_held_out"]["sprites"] == 40
+    assert {name: of["samples"]["sprites"] for name, of in said.json["of_class"].items()} == {
+        "potion": 25,
+        "book": 25,
+    }
+
+
 def test_model_is_drawn_with_each_sampler_and_number_of_steps(
     spritemill: Program, real: Path
 ) -> None:

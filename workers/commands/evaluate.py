@@ -54,7 +54,7 @@ def _real(options: Options) -> tuple[tuple[Examples, Examples, Examples], Beside
     """What is learnt from, what is held out, and what the encoder never saw; and their counts."""
     folder = Path(options.real)
     recipe = recipe_of(folder, options.recipe)
-    training, held_out = parts(folder, recipe, options.held_out, options.seed)
+    training, held_out = parts(folder, recipe, options.held_out, options.seed, options.classes)
     unseen = parts(folder, recipe, UNSEEN)[1] if recipe is DUNGEON else held_out
     beside = Beside(
         folder=folder.name,

@@ -97,13 +97,14 @@ def read_dataset(options: Options, tell: Tell) -> Drawn:
     source = _source(options)
     manifest = read_manifest(source)
     _fitting(manifest.model)
-    stride = -(-manifest.samples // options.samples)
+    total = manifest.samples
+    wanted = min(options.samples, total)
     images, classes = [], []
     for number, (record, image) in enumerate(sprites(source, manifest)):
-        if number % stride == 0:
+        if number * wanted // total > (number - 1) * wanted // total:
             images.append(image)
             classes.append(record.class_name)
-            tell("reading", number + 1, manifest.samples)
+            tell("reading", number + 1, total)
     if not images:
         raise UsageError(f"dataset = {options.name}: there are no sprites in it.")
     subject = Subject("dataset", options.name, manifest.weights, "as requested", len(images))

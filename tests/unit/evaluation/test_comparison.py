@@ -46,6 +46,35 @@ def test_held_out_sprites_are_as_near_as_the_quantile_says(comparison: Compariso
     assert found.memorised <= 2 / 60  # of 140 that were held out, at once or in turn, it is 1 %
 
 
+def test_dark_sprites_are_no_copies_of_each_other_but_grainy_copies_are() -> None:
+    training, held_out, fresh = (dark(seed) for seed in (1, 2, 3))
+    known, unknown = (examples(part, halves(80), CLASSES) for part in (training, held_out))
+    grain = np.random.default_rng(0).integers(-1, 2, training.shape)
+    copies = np.clip(training + grain, 0, 255).astype(np.uint8)
+    compare = Comparison(bundled_encoder(), known, unknown, unknown)
+    found = [compare(images, named(80)).overall.copies for images in (fresh, copies)]
+    assert found[0].memorised is not None
+    assert found[0].memorised < 0.1
+    assert found[1].memorised == 1
+    assert found[0].median_distance > 0.8
+
+
+def dark(seed: int) -> Images:
+    """Eighty sprites near to black."""
+    return (blocks(80, seed) // 20) | np.array([0, 0, 0, 255], dtype=np.uint8)
+
+
+def test_alpha_and_colours_are_told(comparison: Comparison) -> None:
+    flat = np.zeros((4, 32, 32, 4), dtype=np.uint8)
+    flat[:, 8:24, 8:24] = 200, 40, 40, 255
+    flat[:, 8:16, 8:16] = 40, 40, 200, 255
+    flat[3, 0, 0] = 9, 9, 9, 128
+    found = comparison(flat, [""] * 4).overall.samples
+    assert found is not None
+    assert found.binary_alpha == pytest.approx(3 / 4)
+    assert found.colours == 2
+
+
 def test_sprites_like_the_real_ones_are_nearer_than_others(comparison: Comparison) -> None:
     alike = comparison(blocks(60, seed=4), named(60)).overall
     flat = np.full((60, 32, 32, 4), 255, dtype=np.uint8)

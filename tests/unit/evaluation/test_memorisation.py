@@ -3,7 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.evaluation.memorisation import LEAST_HELD_OUT, in_turn, near_duplicates, thresholds
+from core.evaluation.memorisation import (
+    LEAST_HELD_OUT,
+    distinct,
+    in_turn,
+    near_duplicates,
+    thresholds,
+)
 from tests.unit.evaluation.sprites import blocks, examples
 
 
@@ -36,8 +42,18 @@ def test_sprites_in_turn_have_no_look_alike_that_stays() -> None:
     images[8] = images[9]
     gaps, rows = in_turn(examples(images, [0] * 30, ("book",)))
     assert len({8, 9} & set(rows.tolist())) == 1  # near-duplicates go together, and count once
-    assert gaps.min() > 0.3
+    assert 0.3 < gaps.min() <= gaps.max() <= 1
     assert set(range(30)) - {3, 4, 8, 9} <= set(rows.tolist())
+
+
+def test_near_duplicates_are_one_distinct_sprite_and_composed_ones_all() -> None:
+    images = blocks(6)
+    images[2] = images[1]
+    images[5] = images[4]
+    known = examples(images, [0] * 6, ("hero",))
+    assert sorted(distinct(known)) == [0, 1, 3, 4]
+    composed = replace(known, composed=np.arange(6) > 3)
+    assert sorted(distinct(composed)) == [0, 1, 3, 4, 5]
 
 
 def test_composed_sprites_are_not_held_out_in_turn() -> None:

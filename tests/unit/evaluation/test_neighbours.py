@@ -14,7 +14,7 @@ from core.evaluation.neighbours import (
     prints,
     save_neighbours,
 )
-from tests.unit.evaluation.sprites import blocks
+from tests.unit.evaluation.sprites import Images, blocks
 
 
 def known(count: int = 6, side: int = COARSE) -> Neighbours:
@@ -38,25 +38,41 @@ def test_distance_is_the_root_mean_square_of_the_prints() -> None:
 
 
 def test_relative_distance_tells_a_copy_from_one_that_is_like_many() -> None:
-    dark = (blocks(60, seed=1) // 30) | np.array([0, 0, 0, 255], dtype=np.uint8)
+    dark, another = darkened(blocks(60, seed=1)), darkened(blocks(1, seed=2))
     among = Neighbours(prints(np.concatenate([dark, blocks(60)]), 32), (), ())
-    another = (blocks(60, seed=2)[:1] // 30) | np.array([0, 0, 0, 255], dtype=np.uint8)
     grain = np.random.default_rng(0).integers(-8, 9, blocks(1).shape)
     copies = np.clip(blocks(60)[3:4] + grain, 0, 255).astype(np.uint8)
-    plain = among.nearest(np.concatenate([another, copies]))[0]
-    found = among.relative_distances(np.concatenate([another, copies, dark[:1]]))
+    plain, _ = among.nearest(np.concatenate([another, copies]))
+    asked = np.concatenate([another, copies, dark[:1]])
+    found, where = among.relatively(asked, np.arange(120))
     assert plain[0] < plain[1]  # by plain distances the copy is the further one
     assert found[0] > 0.7
     assert found[1] < 0.1
     assert found[2] == 0
+    assert where[1:].tolist() == [63, 0]
+
+
+def test_a_copy_of_one_of_many_near_duplicates_is_told() -> None:
+    frames = blocks(1).repeat(55, axis=0)
+    frames[:, 0, 0, 0] = np.arange(55)
+    among = Neighbours(prints(np.concatenate([frames, blocks(60, seed=1)]), 32), (), ())
+    copy = np.clip(frames[:1].astype(int) + 3, 0, 255).astype(np.uint8)
+    assert among.relatively(copy, np.arange(115))[0] > 0.9
+    assert among.relatively(copy, np.arange(54, 115))[0] < 0.1
 
 
 def test_relative_distance_is_to_as_many_as_there_are() -> None:
     images = np.zeros((1, 32, 32, 4), dtype=np.uint8)
     training = np.repeat(images, 2, axis=0)
     training[0, ..., 3], training[1, ..., 3] = 10, 30
-    found = Neighbours(prints(training), (), ()).relative_distances(images)
+    found, where = Neighbours(prints(training), (), ()).relatively(images, np.arange(2))
     assert found[0] == pytest.approx(10 / 20)
+    assert where[0] == 0
+
+
+def darkened(images: Images) -> Images:
+    """Opaque and near black."""
+    return (images // 30) | np.array([0, 0, 0, 255], dtype=np.uint8)
 
 
 @given(seed=st.integers(0, 1000), count=st.integers(1, 70))
