@@ -22,7 +22,8 @@ def main() -> None:
         network = load_course(options.weights)
     except SpritemillError as error:
         raise SystemExit(str(error)) from error
-    classes, config = tuple(filter(None, options.classes.split(","))), network.config
+    config = network.config
+    classes = tuple(filter(None, options.classes.split(","))) or _classes(config.context)
     if len(classes) != config.context:
         raise SystemExit(f"--classes names {len(classes)}; the network has {config.context}.")
     betas = LinearBetas(options.timesteps)
@@ -40,12 +41,18 @@ def main() -> None:
     save_model(options.out / "model.safetensors", spec, denoiser)
 
 
+def _classes(count: int) -> tuple[str, ...]:
+    """The course's names, or numbers where the context is another, as that of an embedding."""
+    names = tuple(CLASSES.split(","))
+    return names if len(names) == count else tuple(f"c{number}" for number in range(count))
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights", type=Path, help="what torch.save(network.state_dict()) wrote")
     parser.add_argument("out", type=Path, help="folder to write model.safetensors to")
     parser.add_argument("--name", default="course", help="the model's name")
-    parser.add_argument("--classes", default=CLASSES, help="names of the context's numbers")
+    parser.add_argument("--classes", default="", help="names of the context's numbers")
     parser.add_argument("--timesteps", type=int, default=500, help="T of the training")
     parser.add_argument("--licence", default="unknown", help="licence of the weights")
     parser.add_argument("--flops", type=int, default=301_000_000, help="of an evaluation")

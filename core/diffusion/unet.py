@@ -13,9 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-GRAIN = 8
-"""Widths and heights of sprites must be multiples of it: the pixels are halved three times."""
-
 _FREQUENCIES = 64
 
 

@@ -63,7 +63,13 @@ def _names(path: Path, count: int, classes: Sequence[str]) -> list[str]:
             remedy=f"They must be one-hots, or numbers from 0; {_NONE} is none.",
         )
     one_hot = labels.shape[1] > 1 or (fitting[0].ndim == 2 and bool((labels == 1).all()))
-    kinds = labels.argmax(axis=1) if one_hot else labels[:, 0].astype(np.int64)
+    if one_hot and not (np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) <= 1).all()):
+        raise UsageError(
+            f"{path}: its labels of {labels.shape[1]} numbers are no one-hots.",
+            remedy="A row has a single 1, or only zeros for none.",
+        )
+    hot = np.where(labels.any(axis=1), labels.argmax(axis=1), _NONE)
+    kinds = hot if one_hot else labels[:, 0].astype(np.int64)
     highest = int(labels.shape[1] if one_hot else kinds.max() + 1)
     if classes and len(classes) < highest:
         raise UsageError(

@@ -9,14 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import UsageError
-from core.request.contexts import FILLERS, tokens
+from core.request.contexts import tokens
 from core.training.dolls import Layer, compose
 from core.training.examples import Examples, Found, gather
 from core.training.fitting import fit, load
 from core.training.recipe import Recipe
-from core.training.split import near_duplicates, split
-
-__all__ = ["TABLE", "Examples", "listed", "near_duplicates", "read", "split"]
 
 TABLE = "metadata.csv"
 _DOLL_CATEGORY = "player/"
@@ -53,14 +50,18 @@ def listed(folder: Path, size: int) -> Iterator[Found]:
     """Every picture of a folder's table, in squares of `size` pixels. Raises UsageError.
 
     The class is the last part of the category, or all of it where two end alike; the words are the
-    caption's. Either column may be missing.
+    caption's. Either column may be missing; the folders that Spritemill writes have a class instead
+    of a category.
     """
     rows = table(folder)
-    names = _class_names({row.get("category") or "" for row in rows})
+    names = _class_names({_category(row) for row in rows})
     for row in rows:
-        words = [word for word in tokens(row.get("caption") or "") if word not in FILLERS]
         image = fit(_load(folder, row["file_name"]), size)
-        yield Found(image, names[row.get("category") or ""], words)
+        yield Found(image, names[_category(row)], tokens(row.get("caption") or ""))
+
+
+def _category(row: dict[str, str]) -> str:
+    return row.get("category") or row.get("class") or ""
 
 
 def _class_names(categories: set[str]) -> dict[str, str]:
@@ -72,7 +73,7 @@ def _class_names(categories: set[str]) -> dict[str, str]:
 def table(folder: Path, *columns: str) -> list[dict[str, str]]:
     """The rows of a folder's table, each with a file and these columns. Raises UsageError."""
     try:
-        with (folder / TABLE).open(newline="", encoding="utf-8") as file:
+        with (folder / TABLE).open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(

@@ -7,13 +7,13 @@ from core.dataset.layout import MANIFEST
 from core.dataset.reader import sprites
 from core.dataset.source import FolderSource, read_manifest
 from core.errors import UsageError
-from core.request.contexts import FILLERS, tokens
+from core.request.contexts import tokens
 from core.training import arrays, dataset
 from core.training.examples import Examples, Found, gather
 from core.training.fitting import SUFFIXES, fit, load
 from core.training.recipe import Recipe
 
-_PLAIN = Recipe(classes={}, stop_words=FILLERS)
+_PLAIN = Recipe(classes={})
 
 
 def read(path: Path, size: int, classes: Sequence[str] = ()) -> Examples:
@@ -37,12 +37,11 @@ def read(path: Path, size: int, classes: Sequence[str] = ()) -> Examples:
 
 
 def _found(path: Path, size: int, classes: Sequence[str]) -> Iterator[Found]:
-    array = arrays.find(path)
     if (path / MANIFEST).is_file():
         yield from _of_dataset(path, size)
     elif (path / dataset.TABLE).is_file():
         yield from dataset.listed(path, size)
-    elif array is not None:
+    elif array := arrays.find(path):
         yield from arrays.read(array, size, classes)
     else:
         yield from _of_folders(path, size)
@@ -51,8 +50,7 @@ def _found(path: Path, size: int, classes: Sequence[str]) -> Iterator[Found]:
 def _of_dataset(path: Path, size: int) -> Iterator[Found]:
     source = FolderSource(path)
     for record, image in sprites(source, read_manifest(source)):
-        words = [word for word in tokens(record.caption) if word not in FILLERS]
-        yield Found(fit(image, size), record.class_name, words)
+        yield Found(fit(image, size), record.class_name, tokens(record.caption))
 
 
 def _of_folders(path: Path, size: int) -> Iterator[Found]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core import weights
 from core.diffusion.noise_prediction import NoisePrediction
-from core.errors import ModelError, UsageError
+from core.errors import CorruptError, ModelError, UsageError
 from core.training import checkpoint
 from core.training.loop import Run
 from core.weights.spec import ModelSpec
@@ -25,14 +25,17 @@ def begin(run: Run, path: Path) -> None:
     """Give a fresh run the weights of a model's file, or of a checkpoint with its average and
     moments. Classes and words keep what was learnt of them; new ones begin anew.
 
-    Raises UsageError when the network is another, ModelError or CorruptError for a file that is
-    neither.
+    Raises UsageError when the network is another, ModelError for a file that is neither.
     """
     refuse_missing(path)
     try:
         spec = weights.read_spec(path)
-    except ModelError:
-        _begin_from_checkpoint(run, path)
+    except ModelError as error:
+        try:
+            saved = checkpoint.read(path)
+        except CorruptError:
+            raise error from None
+        _begin_from_checkpoint(run, path, saved)
         return
     _refuse_other_times(run, path, spec)
     names = [*spec.classes, *spec.words]
@@ -61,8 +64,7 @@ def _refuse_other_times(run: Run, path: Path, spec: ModelSpec) -> None:
         )
 
 
-def _begin_from_checkpoint(run: Run, path: Path) -> None:
-    saved = checkpoint.read(path)
+def _begin_from_checkpoint(run: Run, path: Path, saved: checkpoint.Saved) -> None:
     for denoiser, prefix in ((run.denoiser, "net."), (run.ema.denoiser, "ema.")):
         ours = denoiser.state_dict()
         denoiser.load_state_dict(_fitted(run, path, ours, saved.under(prefix), saved.names))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from core.diffusion.context_unet import ContextUnet, ContextUNetConfig
@@ -124,6 +125,16 @@ def test_example_makes_a_model_of_a_courses_file_that_draws(tmp_path: Path) -> N
         Sampling(sampler="ddim", steps=3, guidance=1.0), lambda _: None, alpha="opaque",
     )  # fmt: skip
     assert sprites.shape == (2, 20, 20, 4)
+    subprocess.run(command, check=True)  # without names the numbers are told apart by number
+    assert load_model(tmp_path / "out" / "model.safetensors").spec.classes[0] == "c0"
     wrong = subprocess.run([*command, "--classes", "a,b"], capture_output=True, text=True)
     assert wrong.returncode == 1
     assert "names 2; the network has 7" in wrong.stderr
+
+
+def test_example_of_the_extra_noise_draws_its_picture(tmp_path: Path) -> None:
+    script = Path(__file__).parents[3] / "examples" / "without-extra-noise.py"
+    picture = tmp_path / "noise.png"
+    subprocess.run([sys.executable, str(script), str(picture), "--steps", "2"], check=True)
+    with Image.open(picture) as image:
+        assert min(image.size) > 200

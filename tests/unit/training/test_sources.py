@@ -66,6 +66,16 @@ def test_categories_that_end_alike_stay_apart(tmp_path: Path) -> None:
     assert read(tmp_path, SIZE).classes == ("axe", "item-sword", "unique-sword")
 
 
+def test_a_table_that_spritemill_writes_has_classes_and_one_of_excel_a_mark(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        save(tmp_path / name, size=SIZE)
+    table = "file_name,caption,class\r\na.png,red sword,sword\r\nb.png,axe,axe\r\n"
+    (tmp_path / "metadata.csv").write_bytes(b"\xef\xbb\xbf" + table.encode())
+    for name in ("one", "other"):  # the table goes before arrays
+        np.save(tmp_path / f"{name}.npy", np.zeros((1, SIZE, SIZE, 3), dtype=np.uint8))
+    assert read(tmp_path, SIZE).classes == ("axe", "sword")
+
+
 def arrays(folder: Path, count: int = 6, size: int = 16) -> NDArray[np.uint8]:
     """The course's two files."""
     sprites = DRAW.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
@@ -135,6 +145,11 @@ def test_labels_tell_classes_or_none(tmp_path: Path) -> None:
     found = read(tmp_path, 16)
     assert found.classes == ("class-0", "class-1")
     assert found.labels.tolist() == [0, 1, NO_CLASS]
+    np.save(tmp_path / "label.npy", np.eye(3)[[0, 1, 0]] * [[1], [1], [0]])
+    assert read(tmp_path, 16).labels.tolist() == [0, 1, NO_CLASS]
+    np.save(tmp_path / "label.npy", np.array([[1, 0.6], [1, 0], [0, 1]]))
+    with pytest.raises(UsageError, match="no one-hots"):
+        read(tmp_path, 16)
     for wrong in (np.array(["potion", "book", "book"]), np.array([0, 1, -2])):
         np.save(tmp_path / "label.npy", wrong)
         with pytest.raises(UsageError, match="its labels are"):

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from core.diffusion.model import load_model, save_model
-from core.errors import CorruptError, ModelError, UsageError
+from core.errors import ModelError, UsageError
 from core.training import blueprint, warm_start
 from core.training.examples import Examples
 from core.training.loop import Run
@@ -113,5 +113,5 @@ def test_a_file_that_is_neither_is_refused(examples: Examples, tmp_path: Path) -
     with pytest.raises(ModelError, match="no whole file"):
         warm_start.begin(fresh(examples), path)
     save_file({"x": torch.zeros(1)}, path)
-    with pytest.raises(CorruptError, match="no checkpoint"):
+    with pytest.raises(ModelError, match=r"x\.safetensors is not a Spritemill model"):
         warm_start.begin(fresh(examples), path)
