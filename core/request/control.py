@@ -8,10 +8,17 @@ from core.weights.spec import ModelSpec
 
 
 def faults(request: Request, spec: ModelSpec) -> list[Fault]:
-    """Pictures of another size than the model's, and colours that cannot be chosen any more."""
+    """Pictures of another size than the model's, sides that its network cannot join, and colours
+    that cannot be chosen any more.
+    """
     found = []
     for number, entry in enumerate(request.contexts):
         found += _picture(entry, f"contexts[{number}].image", spec)
+    tile = request.pixels.tile
+    if tile and spec.network == "context-unet":
+        # its deepest layer spreads one pixel over all places, to each by weights of its own
+        problem = f"the model {spec.name} has a network that draws each place by itself"
+        found.append(Fault("pixels.tile", tile, problem, "Leave it out, or name another model."))
     if request.parent is not None and isinstance(request.pixels.palette, int):
         found.append(
             Fault("pixels.palette", str(request.pixels.palette),

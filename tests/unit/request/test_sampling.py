@@ -114,3 +114,9 @@ def test_step_size_is_refused_of_a_model_without_times(spec: ModelSpec) -> None:
 def test_step_size_needs_a_sampler_that_walks_times() -> None:
     with pytest.raises(ValueError, match="step_size belongs to the samplers ddim and ddpm"):
         Sampling(sampler="heun", step_size=20)
+
+
+def test_sides_are_not_joined_by_the_courses_network(discrete: ModelSpec) -> None:
+    asked = {"samples": 1, "contexts": [{"class": "hero"}], "pixels": {"tile": "x"}}
+    with pytest.raises(RequestError, match=r"pixels\.tile = x: .* draws each place by itself"):
+        plan(check(asked), discrete)
