@@ -21,6 +21,8 @@ from core.training.recipe import Augment
 _NOTHING, _CLASS, _CLASS_ALL, _CLASS_SOME = 0.1, 0.3, 0.45, 0.8
 """Chances, cumulative: no context; the class; it with all words, with some; else some words."""
 
+_LEAST_RARITY, _MOST_RARITY = 0.5, 3.0
+
 _SPREAD = 0x9E3779B1  # odd, so that no two seeds below 2^32 begin alike
 _NO_SHARES: Mapping[str, float] = MappingProxyType({})
 _CPU = torch.device("cpu")
@@ -71,6 +73,7 @@ class Batches:
         self._order = self._put(np.argsort(kind, kind="stable"))
         self._starts, self._counts = self._put(sizes.cumsum() - sizes), self._put(sizes)
         self._words, self._orders = self._put(_padded(examples)), self._put(augment.ORDERS)
+        self._rarity = self._put(_rarity(examples))
         self._colours = self._put(np.append(augment.colour_words(examples.vocabulary), False))
 
     def batch(self, step: int) -> Batch:
@@ -127,7 +130,7 @@ class Batches:
         true = ~(recoloured[:, None] & self._colours[words])
         known = true & (words < len(self._colours) - 1)
         rank = torch.rand(words.shape, generator=draw, device=self._device)
-        rank = rank.masked_fill(~known, 1.0)
+        rank = rank.pow(self._rarity[rows]).masked_fill(~known, 1.0)
         # requests name one word or many, but seldom all: one at least is told, and often no other
         share = self._uniform(draw)[:, None].pow(3).maximum(rank.amin(dim=1, keepdim=True))
         all_of_them = (chance < _CLASS_ALL)[:, None]
@@ -161,6 +164,19 @@ def context(
     if words:
         vector[len(examples.classes) + np.array(words)] = 1 / math.sqrt(len(words))
     return vector
+
+
+def _rarity(examples: Examples) -> NDArray[np.float32]:
+    """By what power a draw brings each word of a sprite forward, [N, M]: rare ones are told before
+    common ones, or next to nothing would be learnt of them. How many are told stays as it is.
+    """
+    words = _padded(examples)
+    known = words < len(examples.vocabulary)
+    uses = np.bincount(words.ravel(), minlength=len(examples.vocabulary) + 1)
+    rarity = np.where(known, -0.5 * np.log(np.maximum(uses[words], 1)), 0.0)
+    usual = rarity.sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
+    powers = np.exp(rarity - usual).clip(_LEAST_RARITY, _MOST_RARITY)
+    return np.where(known, powers, 1.0).astype(np.float32)
 
 
 def _padded(examples: Examples) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from core.training.augment import COLOURS, RECOLOURED, with_word
@@ -29,6 +30,12 @@ def test_contexts_leave_out_parts_of_what_is_known(examples: Examples) -> None:
     assert 0.15 < (classes & ~words).mean() < 0.25
     assert (classes & words).mean() > 0.15
     assert (words & ~classes).mean() > 0.05
+
+
+def test_classes_by_themselves_are_left_out_a_tenth_of_the_time(examples: Examples) -> None:
+    wordless = replace(examples, words=((),) * len(examples.words))
+    contexts = Batches(wordless, 4000, seed=0).batch(0).contexts
+    assert 0.08 < float((~contexts.any(dim=1)).float().mean()) < 0.12
 
 
 def test_words_of_a_context_are_as_loud_as_one(examples: Examples) -> None:
@@ -175,3 +182,20 @@ def test_a_word_by_itself_is_told_as_often_as_many(examples: Examples) -> None:
     some = told[(told > 0) & (told < 10)]
     assert float((some == 1).float().mean()) > 0.25
     assert float((some > 5).float().mean()) > 0.15
+
+
+def test_rare_words_are_told_before_common_ones_and_no_more_of_them(examples: Examples) -> None:
+    one = examples.take(np.zeros(50, dtype=np.int64))
+    names = ("boots", "brown", "helm", "plume")
+    common, rare = ((0, 1),) * 45, ((0, 2),) * 4
+    told = [
+        Batches(replace(one, words=words, vocabulary=names), 40_000, seed=0)
+        .batch(0)
+        .contexts[:, -4:]
+        for words in ((*common, *rare, (0, 2)), (*common, *rare, (2, 3)))
+    ]
+    boots, helm = told[0][:, 0] > 0, told[0][:, 2] > 0
+    others = told[0][:, 1] > 0
+    assert float(boots[helm].float().mean()) < 0.9 * float(boots[others].float().mean())
+    many = [float((words > 0).sum(dim=1).eq(2).float().mean()) for words in told]
+    assert many[0] == pytest.approx(many[1], abs=0.02)  # the last sprite has only rare words
