@@ -5,6 +5,7 @@ Asked is JSON: the `request`'s text and the fields of `Asked`.
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,6 @@ from core.request import load
 from core.request.plan import Plan
 from core.sprites.animation import Kind, animate, arrange
 from workers import renderer
-from workers.finish import Finish
 from workers.model_cache import ModelCache
 from workers.render import Unwatched, finishing, tiles
 
@@ -57,7 +57,9 @@ def film(plan: Plan, asked: Asked, models: ModelCache, sha256: str) -> bytes:
     return animate([arrange(each, asked.columns) for each in frames], asked.kind, asked.scale)
 
 
-def _frame(reel: list[Images], made: Images, place: int, show: Show, finished: Finish) -> Images:
+def _frame(
+    reel: list[Images], made: Images, place: int, show: Show, finished: Callable[[Images], Images]
+) -> Images:
     """A tile `-place` steps before its end; who starts later waits."""
     if place == 0:
         return finished(made)

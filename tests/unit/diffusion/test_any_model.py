@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -109,13 +110,14 @@ def test_mixtures_are_drawn_as_given_and_not_normalised(tmp_path: Path) -> None:
     assert not np.array_equal(one, other)
 
 
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "dpmpp_2m_sde"])
 def test_sprite_of_the_bundled_model_hardly_depends_on_the_tile_size(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, sampler: Literal["dpmpp_2m", "dpmpp_2m_sde"]
 ) -> None:
     """In tiles of one size it is the same bits; tiles of another size may round otherwise."""
     model = load_model(weights.bundled())
     contexts = np.eye(model.spec.context_length, dtype=np.float32)[:4]
-    sampling = Sampling(sampler="dpmpp_2m", steps=4, guidance=3.0)
+    sampling = Sampling(sampler=sampler, steps=4, guidance=3.0)
     whole = render(model, sampling, contexts).astype(int)
     for size in (4, 7):
         monkeypatch.setattr("core.diffusion.tile.tile_size", lambda device, size=size: size)

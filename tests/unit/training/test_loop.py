@@ -111,6 +111,18 @@ def test_training_lowers_the_loss(examples: Examples, network: str) -> None:
     assert after < 0.7 * before
 
 
+@pytest.mark.parametrize("network", ["unet", "context-unet"])
+def test_a_step_is_no_longer_than_clipped_gradients_allow(examples: Examples, network: str) -> None:
+    run = fresh(examples, network=network)
+    with torch.no_grad():
+        for parameter in run.denoiser.parameters():
+            parameter.mul_(30)  # so that the gradients are large
+    run.train(Budget(images=4))
+    first = [run.optimizer.state[each]["exp_avg"] for each in run.denoiser.parameters()]
+    length = torch.cat([each.flatten() for each in first]).norm() / (1 - REGIME.betas[0])
+    assert float(length) == pytest.approx(1, rel=1e-3)
+
+
 def test_average_lies_between_old_and_new_weights(examples: Examples) -> None:
     run = fresh(examples)
     name = "unet.enter.weight"

@@ -4,9 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from core.diffusion.context_unet import ContextUNetConfig
+from core.diffusion.noise_prediction import NoisePrediction
+from core.diffusion.schedules import LinearBetas
 from core.diffusion.unet import Preconditioned, UNetConfig
 from core.training.batches import Batch
-from core.training.loss import denoising_loss
+from core.training.loss import NoiseLoss, denoising_loss, noise_like
 
 NOTHING = torch.zeros(8, 4, 8, 8)
 GREY, HUE = (
@@ -33,3 +36,21 @@ def test_wrong_hues_weigh_more_and_wrong_greys_do_not() -> None:
     plain, muted = (loss(HUE, chroma) - loss(NOTHING, chroma) for chroma in (1.0, 0.25))
     assert muted > 8 * plain > 0
     assert loss(GREY, 0.25) == pytest.approx(loss(GREY, 1.0), rel=0.05)
+
+
+def test_predicted_noise_is_that_of_an_image_whose_variance_stays_one() -> None:
+    """x_t = sqrt(alpha_bar) x + sqrt(1 - alpha_bar) noise: the course has no root in the second."""
+    betas = LinearBetas(20)
+    denoiser = NoisePrediction(ContextUNetConfig(4, features=8, context=2, size=8), betas)
+    seen: list[tuple[Tensor, Tensor]] = []
+    denoiser.unet.forward = lambda x, t, context: seen.append((x, t)) or torch.zeros_like(x)  # type: ignore[method-assign,func-returns-value]
+    clean = torch.rand(32, 4, 8, 8) * 2 - 1
+    batch = Batch(clean, torch.zeros(32, 2))
+    told = NoiseLoss(denoiser, torch.device("cpu"))(batch, torch.Generator().manual_seed(1))
+    again = torch.Generator().manual_seed(1)
+    times = torch.randint(1, 21, (32,), generator=again)
+    noise = noise_like(clean, again)
+    (noisy, t), alpha_bar = seen[0], torch.tensor(betas.alpha_bar)[times].view(-1, 1, 1, 1)
+    assert torch.equal(t, times / 20)
+    assert torch.allclose(noisy, alpha_bar**0.5 * clean + (1 - alpha_bar) ** 0.5 * noise, atol=1e-6)
+    assert float(told) == pytest.approx(float(noise.square().mean()))

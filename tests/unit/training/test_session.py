@@ -11,7 +11,9 @@ from PIL import Image
 from safetensors import safe_open
 
 from core.diffusion.model import load_model
+from core.diffusion.tile import render_tile
 from core.errors import ConflictError, NotFoundError, SpritemillError, UsageError
+from core.request.spec import Sampling
 from core.training.history import History
 from core.training.options import Network, Options, check
 from core.training.session import train
@@ -71,16 +73,39 @@ def test_training_gives_a_model_that_draws_and_pictures_of_how(
     assert (last.step, last.validation_loss) == (2, look["validation_loss"])
 
 
-def test_grey_pictures_without_classes_train_an_unconditional_model(tmp_path: Path) -> None:
-    digits = np.random.default_rng(0).integers(0, 256, (9, 12, 12), dtype=np.uint8)
+def test_grey_arrays_of_28_pixels_train_an_unconditional_model(tmp_path: Path) -> None:
+    digits = np.random.default_rng(0).integers(0, 256, (9, 28, 28), dtype=np.uint8)
     np.save(tmp_path / "digits.npy", digits)
-    events = run(
-        options(tmp_path / "digits.npy", tmp_path / "run", images=2, batch=1, size=12, times=1000)
+    assert drawn(tmp_path / "digits.npy", tmp_path / "run", 28, times=1000) == (1, 0, 1000)
+
+
+def test_colour_pictures_of_32_pixels_train_an_unconditional_model(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
+    for number, picture in enumerate(pixels):
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    assert drawn(tmp_path, tmp_path / "run", 32, times=1000) == (3, 0, 1000)
+
+
+def test_the_courses_arrays_train_a_model_of_their_classes(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (10, 16, 16, 3), dtype=np.uint8)
+    np.save(tmp_path / "sprites_1788_16x16.npy", pixels)
+    np.save(tmp_path / "sprite_labels_nc_1788_16x16.npy", np.eye(5)[np.arange(10) % 5])
+    assert drawn(tmp_path, tmp_path / "run", 16) == (3, 5, 500)
+
+
+def drawn(data: Path, out: Path, size: int, **more: Any) -> tuple[int, int, int]:
+    """Channels, classes and times of a model that was trained, and draws a sprite."""
+    events = run(options(data, out, images=2, batch=1, size=size, **more))
+    model = load_model(Path(events[-1]["model"]))
+    contexts = np.eye(1, model.spec.context_length, dtype=np.float32)
+    sampling = Sampling(sampler="ddim", steps=2, guidance=1.0)
+    sprites = render_tile(
+        model, contexts, None, [bytes(16)], sampling, lambda _: None, alpha="opaque"
     )
-    spec = load_model(Path(events[-1]["model"])).spec
-    assert (spec.channels, spec.context_length, spec.size) == (1, 0, 12)
-    assert spec.betas
-    assert spec.betas.timesteps == 1000
+    assert sprites.shape == (1, size, size, 4)
+    assert model.spec.betas
+    return model.spec.channels, model.spec.context_length, model.spec.betas.timesteps
 
 
 def test_stopped_and_resumed_it_ends_in_the_same_bytes(data: Path, tmp_path: Path) -> None:
