@@ -20,6 +20,7 @@ from core.diffusion.model import load_model
 from core.request import load
 from core.request.plan import Shard, plan
 from core.request.spec import Request
+from core.sprites.sheet import draw
 from core.training import samples
 from workers import renderer
 from workers.render import Unwatched, render_samples
@@ -37,6 +38,10 @@ _COLOURS: tuple[dict[str, int | str], ...] = (
     {"palette": 32},
     {"palette": "game-boy"},
 )
+_TOLD = (
+    "staff", "robe", "shield", "axe", "hood", "blue robe", "red cloak", "robe and shield",
+    "sword and cloak", "skirt and staff", "blue robe, sword and shield",
+)  # fmt: skip
 _PAPER = (250, 249, 246, 255)
 
 
@@ -86,6 +91,14 @@ def variations() -> None:
     _board(beside, scale=3, gap=6).save(_IMAGES / "variations.png")
 
 
+def words() -> None:
+    """Heroes told of one part, of a colour with it, and of several at once."""
+    contexts = [{"class": "hero", "text": text} for text in _TOLD]
+    rows = _drawn(load.check({"seed": 0, "samples": 10, "contexts": contexts}), 10)
+    note = "the first ten heroes of each text, seed 0"
+    draw("Told in words", note, list(zip(_TOLD, rows, strict=True))).save(_IMAGES / "words.png")
+
+
 def without_extra_noise() -> None:
     """What the course's mistake looks like."""
     script = _EXAMPLES / "without-extra-noise.py"
@@ -125,7 +138,16 @@ def _spritemill(*arguments: str) -> None:
 
 _PICTURES = {
     each.__name__.replace("_", "-"): each
-    for each in (colours, denoising, model, quickstart, tiles, variations, without_extra_noise)
+    for each in (
+        colours,
+        denoising,
+        model,
+        quickstart,
+        tiles,
+        variations,
+        words,
+        without_extra_noise,
+    )
 }
 
 

@@ -14,7 +14,8 @@ from core.weights.spec import Betas, ModelSpec, SamplingDefaults
 _SIGMA_MIN, _SIGMA_MAX, _SIGMA_DATA = 0.01, 40.0, 0.5
 _CHROMA = 0.35
 """Of dungeon sprites, hues vary by 0.20 and 0.30 where brightness varies by 0.76."""
-_GUIDED, _UNGUIDED, _BY_WORDS = 2.5, 1.0, 5.0
+_STEPS = 12
+_GUIDED, _UNGUIDED, _BY_WORDS = 2.5, 1.0, 7.0
 _NOT_YET = "not yet"
 
 
@@ -41,7 +42,7 @@ def draft(options: Options, examples: Examples, channels: int) -> ModelSpec:
         **known, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX, chroma=_CHROMA,
         unet=describe(UNetConfig(channels, context)),
         defaults=SamplingDefaults(
-            sampler="dpmpp_2m_sde", steps=8, guidance=_GUIDED if context else _UNGUIDED,
+            sampler="dpmpp_2m_sde", steps=_STEPS, guidance=_GUIDED if context else _UNGUIDED,
             text_guidance=_BY_WORDS if examples.classes and examples.vocabulary else None,
         ),
     )  # fmt: skip
