@@ -43,10 +43,10 @@ def test_tiling_floors_and_walls_have_no_seam(spritemill: Program) -> None:
         for tile in ("none", "both")
     }  # fmt: skip
     rows, columns = 1, 2
-    assert seam(made["none"], rows) > 1.3
-    assert seam(made["none"], columns) > 1.3
-    assert seam(made["both"], rows) < 1.15
-    assert seam(made["both"], columns) < 1.15
+    assert seam(made["none"], rows) > 1.8
+    assert seam(made["none"], columns) > 1.8
+    assert seam(made["both"], rows) < 1.3  # lines inside of so few: up to 1.15
+    assert seam(made["both"], columns) < 1.3
 
 
 def test_kept_half_of_a_picture_is_in_every_sprite(spritemill: Program) -> None:
