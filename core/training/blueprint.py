@@ -16,6 +16,7 @@ _CHROMA = 0.35
 """Of dungeon sprites, hues vary by 0.20 and 0.30 where brightness varies by 0.76."""
 _STEPS = 12
 _GUIDED, _UNGUIDED, _BY_WORDS = 2.5, 1.0, 7.0
+"""Words want more steps than classes do; guided by more, they bring sprites of other classes."""
 _NOT_YET = "not yet"
 
 

@@ -120,6 +120,13 @@ def test_what_cannot_be_evaluated_is_told(
     assert "Traceback" not in said.err
 
 
+def test_classes_of_what_has_names_are_refused(spritemill: Program, real: Path) -> None:
+    said = spritemill("evaluate", "dungeon-32", "--real", real, "--classes", "book,potion")
+    assert said.code == 2, said
+    assert "classes = book,potion: only arrays have classes without names" in said.err
+    assert not (spritemill.folder / "evaluation").exists()
+
+
 def test_file_that_is_no_model_and_model_of_another_size_are_refused(
     spritemill: Program, real: Path
 ) -> None:

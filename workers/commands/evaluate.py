@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from core.errors import SpritemillError
+from core.errors import SpritemillError, UsageError
 from core.evaluation.comparison import Comparison
 from core.evaluation.encoder import bundled_encoder
 from core.evaluation.gallery import gallery
@@ -18,6 +18,7 @@ from core.evaluation.real import UNSEEN, parts, recipe_of, shown_as
 from core.evaluation.report import Beside, Report, Trial
 from core.request.spec import Sampling
 from core.storage.files import disk_errors, whole_file
+from core.training import arrays
 from core.training.examples import Examples
 from core.training.recipe import DUNGEON
 from workers.commands.subjects import Drawer, drawer, read_dataset
@@ -51,9 +52,17 @@ def evaluate(options: Options) -> list[Path]:
 
 
 def _real(options: Options) -> tuple[tuple[Examples, Examples, Examples], Beside]:
-    """What is learnt from, what is held out, and what the encoder never saw; and their counts."""
+    """What is learnt from, what is held out, and what the encoder never saw; and their counts.
+
+    Raises UsageError.
+    """
     folder = Path(options.real)
     recipe = recipe_of(folder, options.recipe)
+    if options.classes and (recipe or not arrays.find(folder)):
+        raise UsageError(
+            f"classes = {','.join(options.classes)}: only arrays have classes without names.",
+            remedy="Leave it out.",
+        )
     training, held_out = parts(folder, recipe, options.held_out, options.seed, options.classes)
     unseen = parts(folder, recipe, UNSEEN)[1] if recipe is DUNGEON else held_out
     beside = Beside(
