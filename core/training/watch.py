@@ -1,6 +1,7 @@
 """Reports on a run while it goes: events for people, and files in its folder."""
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ MODEL, HISTORY = "model.safetensors", "history.csv"
 PLOT, NOISING = "loss.png", "noising.png"
 _TICK_SECONDS = 1.0
 _LOSS_STEPS = 50
+_PACE_SECONDS = 120.0
 _GLANCE, _LAST = 4, 8
 """Sprites of each class on the sheets while it trains, and on the last."""
 
@@ -39,6 +41,21 @@ class Goal:
     look_seconds: float
 
 
+class Pace:
+    """Images a second of late: a night that the machine slept through says nothing of the next."""
+
+    def __init__(self, images: int, seconds: float) -> None:
+        self._marks = deque([(images, seconds)])
+
+    def __call__(self, images: int, seconds: float) -> float:
+        """The pace over the last two minutes, or since the beginning."""
+        while len(self._marks) > 1 and seconds - self._marks[1][1] >= _PACE_SECONDS:
+            self._marks.popleft()
+        before, then = self._marks[0]
+        self._marks.append((images, seconds))
+        return (images - before) / max(seconds - then, 1e-9)
+
+
 class Watch:
     """Called after each step. Raises SpritemillError when the loss is no number any more."""
 
@@ -48,7 +65,7 @@ class Watch:
         moments = self._history.moments
         self._loss = moments[-1].loss if moments else math.nan
         self._ticked = self._looked = monotonic()
-        self._began = (run.images, run.progress.seconds)
+        self._pace = Pace(run.images, run.progress.seconds)
 
     def __call__(self) -> None:
         now = monotonic()
@@ -106,7 +123,7 @@ class Watch:
     def _tell(self, event: str, **fields: object) -> None:
         run, progress, budget = self._run, self._run.progress, self._goal.budget
         images, seconds = run.images, progress.seconds
-        rate = (images - self._began[0]) / max(seconds - self._began[1], 1e-9)
+        rate = self._pace(images, seconds)
         self._emit(
             {
                 "event": event, "step": progress.step, "images": images,

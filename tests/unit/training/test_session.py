@@ -61,6 +61,7 @@ def test_training_gives_a_model_that_draws_and_pictures_of_how(
     assert told == ["begin", "look", "done"]
     assert events[0]["sprites"] + events[0]["held_out"] == 12
     look, done = events[-2:]
+    assert (look["spent"], look["seconds_left"]) == (1.0, 0.0)
     assert look["validation_loss"] > 0
     model = load_model(Path(done["model"]))
     assert (model.spec.name, model.sha256) == ("tiny", done["sha256"])
