@@ -1,5 +1,7 @@
 """The pictures of an evaluation: samples, real sprites, and the pairs that are most alike."""
 
+import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +13,7 @@ from core.evaluation.measures import Evaluation
 from core.training.examples import Examples
 
 SHOWN = 12
+_IN_LINE, _GAP, _PAPER = 40, 2, 245
 Images = NDArray[np.uint8]
 
 
@@ -47,6 +50,46 @@ def gallery(
             training.images[found.nearest[order]],
             tuple(float(distance) for distance in found.distances[order]),
         )
+
+
+def every_pair(images: Images, training: Examples, found: Evaluation) -> Images:
+    """Every sample beside the training sprite that is nearest to it, [H, W, 4]: pairs from left to
+    right in lines of `_IN_LINE`, the nearest pair first.
+    """
+    order = _nearest_first(found)
+    both = np.stack([images[order], training.images[found.nearest[order]]], axis=1)
+    size = images.shape[1]
+    lines = -(-len(order) // _IN_LINE)
+    cells = np.zeros((lines * _IN_LINE, size + 2 * _GAP, 2 * size + 4 * _GAP, 4), dtype=np.uint8)
+    cells[: len(order), :size, : 2 * size] = both.transpose(0, 2, 1, 3, 4).reshape(
+        len(order), size, 2 * size, 4
+    )
+    lined = cells.reshape(lines, _IN_LINE, *cells.shape[1:]).transpose(0, 2, 1, 3, 4)
+    return _on_paper(lined.reshape(lines * cells.shape[1], _IN_LINE * cells.shape[2], 4))
+
+
+def pair_table(
+    classes: Sequence[str], training: Examples, files: Sequence[str], found: Evaluation
+) -> str:
+    """The pairs as CSV, in the order of `every_pair`; `files` name the training sprites."""
+    text, known = io.StringIO(), names(training)
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(("sample", "class", "distance", "nearest", "nearest_class"))
+    for row in _nearest_first(found):
+        near = found.nearest[row]
+        distance = f"{found.distances[row]:.4f}"
+        lines.writerow((row, classes[row], distance, files[near], known[near]))
+    return text.getvalue()
+
+
+def _nearest_first(found: Evaluation) -> NDArray[np.int64]:
+    return np.argsort(found.distances, kind="stable")
+
+
+def _on_paper(picture: Images) -> Images:
+    cover = picture[..., 3:].astype(np.uint16)
+    shown = (picture[..., :3] * cover + _PAPER * (255 - cover)) // 255
+    return np.concatenate([shown.astype(np.uint8), np.full_like(picture[..., 3:], 255)], axis=2)
 
 
 def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:

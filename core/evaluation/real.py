@@ -1,6 +1,7 @@
 """Real sprites to compare with: those a model learnt from, and those it never saw."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.errors import UsageError
 from core.evaluation.encoder import SIZE
 from core.evaluation.neighbours import Neighbours, prints
 from core.evaluation.options import RecipeName
@@ -15,7 +17,7 @@ from core.sprites.alpha import to_rgba
 from core.training import sources
 from core.training.dataset import TABLE, read, table
 from core.training.examples import Examples
-from core.training.fitting import load
+from core.training.fitting import fit, load
 from core.training.pixels import signal
 from core.training.recipe import DUNGEON, Recipe
 from core.training.split import bounded, split
@@ -78,11 +80,12 @@ def joined(first: Examples, second: Examples) -> Examples:
 
 
 def named(folder: Path, examples: Examples) -> list[str]:
-    """The file that each sprite comes from, below `folder`; of composed ones, nothing."""
-    files = {
-        load(path).tobytes(): path.relative_to(folder).as_posix()
-        for path in sorted(folder.rglob("*.png"))
-    }
+    """The PNG file that each sprite comes from, below `folder`; of composed ones, nothing."""
+    files = dict[bytes, str]()
+    for path in sorted(folder.rglob("*.png")):
+        with suppress(UsageError):  # a file beside those that were trained on may be anything
+            image = fit(load(path), examples.images.shape[1])
+            files[image.tobytes()] = path.relative_to(folder).as_posix()
     return [
         "" if composed else files.get(image.tobytes(), "")
         for image, composed in zip(examples.images, examples.composed, strict=True)

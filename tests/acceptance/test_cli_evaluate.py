@@ -36,9 +36,8 @@ def test_job_and_its_dataset_are_evaluated_alike(spritemill: Program, real: Path
     assert said.code == 0, said
     of_job = spritemill("evaluate", "latest", "--real", real, "--held-out", "0.5", "--json")
     assert of_job.code == 0, of_job
-    files = [
-        spritemill.folder / "evaluation" / name for name in ("evaluation.json", "evaluation.html")
-    ]
+    names = ("evaluation.json", "evaluation.html", "nearest.png", "nearest.csv")
+    files = [spritemill.folder / "evaluation" / name for name in names]
     told = json.loads(files[0].read_text())
     assert of_job.json == {
         "files": [str(path.relative_to(spritemill.folder)) for path in files],
@@ -49,6 +48,9 @@ def test_job_and_its_dataset_are_evaluated_alike(spritemill: Program, real: Path
     assert told["overall"].keys() >= MEASURED
     assert told["beside"]["training"] == told["beside"]["held_out"] == 40
     assert files[1].read_text().startswith("<!doctype html>")
+    pairs = files[3].read_text().splitlines()
+    assert len(pairs) == 1 + 60
+    assert all((real / pair.split(",")[3]).is_file() for pair in pairs[1:])
 
     folder = said.json["dataset"]
     of_folder = spritemill(

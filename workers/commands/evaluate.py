@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from core.dataset import png
 from core.errors import SpritemillError, UsageError
 from core.evaluation.comparison import Comparison
 from core.evaluation.encoder import bundled_encoder
-from core.evaluation.gallery import gallery
+from core.evaluation.gallery import every_pair, gallery, pair_table
 from core.evaluation.options import Options
 from core.evaluation.page import page
-from core.evaluation.real import UNSEEN, parts, recipe_of, shown_as
+from core.evaluation.real import UNSEEN, named, parts, recipe_of, shown_as
 from core.evaluation.report import Beside, Report, Trial
 from core.request.spec import Sampling
 from core.storage.files import disk_errors, whole_file
@@ -24,10 +25,11 @@ from core.training.recipe import DUNGEON
 from workers.commands.subjects import Drawer, drawer, read_dataset
 
 JSON_FILE, PAGE_FILE = "evaluation.json", "evaluation.html"
+PAIRS_FILE, TABLE_FILE = "nearest.png", "nearest.csv"
 
 
 def evaluate(options: Options) -> list[Path]:
-    """Write the evaluation; the two files. Raises SpritemillError."""
+    """Write the evaluation; its files. Raises SpritemillError."""
     model = drawer(options)
     if model:
         for sampling in (None, *_asked(options, model)):
@@ -43,12 +45,18 @@ def evaluate(options: Options) -> list[Path]:
     report = Report(drawn.subject, beside, found.overall, found.of_class, trials)
     rows = gallery(drawn.images, drawn.classes, training, found)
     out = Path(options.out)
-    texts = {JSON_FILE: report.encode(), PAGE_FILE: page(report, rows)}
+    files = named(Path(options.real), real[0])
+    written = {
+        JSON_FILE: report.encode().encode(),
+        PAGE_FILE: page(report, rows).encode(),
+        PAIRS_FILE: png.encode(every_pair(drawn.images, training, found)),
+        TABLE_FILE: pair_table(drawn.classes, training, files, found).encode(),
+    }
     with disk_errors(str(out)):
-        for name, text in texts.items():
+        for name, data in written.items():
             with whole_file(out / name) as file:
-                file.write(text.encode())
-    return [out / name for name in texts]
+                file.write(data)
+    return [out / name for name in written]
 
 
 def _real(options: Options) -> tuple[tuple[Examples, Examples, Examples], Beside]:

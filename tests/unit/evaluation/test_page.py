@@ -1,3 +1,4 @@
+import csv
 import json
 import re
 from base64 import b64decode
@@ -10,7 +11,7 @@ from PIL import Image
 
 from core.evaluation.comparison import Comparison
 from core.evaluation.encoder import bundled_encoder
-from core.evaluation.gallery import SHOWN, Row, gallery
+from core.evaluation.gallery import SHOWN, Row, every_pair, gallery, pair_table
 from core.evaluation.neighbours import Neighbours, prints
 from core.evaluation.page import page
 from core.evaluation.report import FORMAT, Beside, Report, Subject, Trial
@@ -86,3 +87,25 @@ def test_gallery_pairs_the_nearest_sample_with_its_neighbour(
     closest = np.array(overall.closest, dtype=np.uint8)
     nearest = Neighbours(prints(training, 32), (), ()).nearest(closest)[1]
     assert np.array_equal(np.array(overall.neighbours), training[nearest])
+
+
+def test_every_sample_is_beside_its_nearest_training_sprite() -> None:
+    training = examples(blocks(40, seed=2), [0] * 20 + [1] * 20, CLASSES)
+    samples = np.concatenate([blocks(50, seed=1), training.images[7:8]])
+    asked, files = ["book"] * 51, [f"{number}.png" for number in range(40)]
+    found = Comparison(bundled_encoder(), training, training, training)(samples, asked)
+    picture = every_pair(samples, training, found)
+    lines = list(csv.DictReader(pair_table(asked, training, files, found).splitlines()))
+    assert sorted(int(line["sample"]) for line in lines) == list(range(51))
+    assert lines[0] == {
+        "sample": "50", "class": "book", "distance": "0.0000", "nearest": "7.png",
+        "nearest_class": "book",
+    }  # fmt: skip
+    pairs = picture.reshape(2, 36, 40, 72, 4).transpose(0, 2, 1, 3, 4).reshape(80, 36, 72, 4)
+    for pair, line in zip(pairs, lines, strict=False):
+        near = int(line["nearest"].removesuffix(".png"))
+        both = (samples[int(line["sample"])], training.images[near])
+        for cell, sprite in zip((pair[:32, :32], pair[:32, 32:64]), both, strict=True):
+            solid = sprite[..., 3] == 255
+            assert np.array_equal(cell[solid], sprite[solid])
+    assert (pairs[51:] == pairs[-1, -1, -1]).all()
