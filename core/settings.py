@@ -68,6 +68,9 @@ class Settings:
     keep_cancelled_days: float = _setting(7.0, "`gc` removes cancelled jobs after so many days.")
     keep_dataset_days: float = _setting(0.0, "`gc` removes datasets after so many days; 0: never.")
     renderer: str = _setting("diffusion", "diffusion, or fake: seeded bytes, to test scheduling.")
+    compile: str = _setting(
+        "no", "yes: draw with kernels compiled for each network, in a numerics class of their own."
+    )
     fake_rate: float = _setting(1000.0, "Sprites a second that the fake renderer pretends to make.")
     log_level: str = _setting("info", "debug, info, warning or error.")
 
@@ -88,6 +91,11 @@ class Settings:
     def embedded(self) -> bool:
         """Whether the mill keeps a private broker of its own."""
         return not self.broker_url
+
+    @property
+    def kernels(self) -> Path | None:
+        """Where compiled kernels are kept; None if none are to be made."""
+        return self.home / "cache" / "kernels" if self.compile == "yes" else None
 
     @property
     def logs(self) -> Path:
@@ -254,6 +262,7 @@ def _check(values: Mapping[str, Any]) -> list[Fault]:
         faults.append(Fault("renew_seconds", f"{renew:g}", problem, remedy))
     choices = {
         "renderer": ("diffusion", "fake"),
+        "compile": ("no", "yes"),
         "log_level": ("debug", "info", "warning", "error"),
     }
     for name, allowed in choices.items():

@@ -28,9 +28,8 @@ def ask(seconds: float) -> dict[str, Any]:
         ) from error
     if asked.returncode:
         last = asked.stderr.strip().rpartition("\n")[2]
-        raise SpritemillError(
-            f"torch cannot be used here: {last}",
-            remedy="Install the worker: pip install 'spritemill[worker]'.",
-        )
+        missing = last.startswith("ModuleNotFoundError")
+        remedy = "Install the worker: pip install 'spritemill[worker]'." if missing else ""
+        raise SpritemillError(f"torch cannot be used here: {last}", remedy=remedy)
     found: dict[str, Any] = json.loads(asked.stdout)
     return found

@@ -8,7 +8,9 @@ import json
 import sys
 from typing import Any
 
+from core import settings as configuration
 from core import torch_probe
+from core.errors import SpritemillError
 from core.settings import Settings
 from workers.memory import of_machine
 
@@ -37,8 +39,12 @@ def name(facts: Facts) -> str:
 def main() -> None:
     from core.diffusion import device
 
+    try:
+        facts = device.facts(compiled=configuration.load().kernels is not None)
+    except SpritemillError as error:
+        sys.exit(str(error))
     memory = device.memory(device.pick_device()) or of_machine()
-    json.dump({"facts": device.facts(), "memory": memory}, sys.stdout)
+    json.dump({"facts": facts, "memory": memory}, sys.stdout)
 
 
 if __name__ == "__main__":

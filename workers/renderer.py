@@ -49,6 +49,6 @@ class DiffusionRenderer:
         return self._models[sides]
 
 
-def load(path: Path, watch: Watch | None = None) -> DiffusionRenderer:
-    """`watch` wraps what its samplers walk. Raises ModelError."""
-    return DiffusionRenderer(load_model(path, device.pick_device()), watch)
+def load(path: Path, watch: Watch | None = None, kernels: Path | None = None) -> DiffusionRenderer:
+    """`watch` wraps what its samplers walk; `kernels` is as of `load_model`. Raises ModelError."""
+    return DiffusionRenderer(load_model(path, device.pick_device(), kernels), watch)

@@ -41,4 +41,10 @@ def differences(then: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, t
 
 def told(parts: Mapping[str, tuple[Any, Any]]) -> str:
     """Differences as a part of a sentence."""
-    return ", ".join(f"{name} was {then}, here {here}" for name, (then, here) in parts.items())
+    return ", ".join(
+        f"{name} was {_value(then)}, here {_value(here)}" for name, (then, here) in parts.items()
+    )
+
+
+def _value(part: Any) -> str:
+    return "none" if part is None else str(part)

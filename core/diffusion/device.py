@@ -2,10 +2,15 @@
 
 import os
 import platform
+import shutil
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from core.errors import UsageError
 from core.request.plan import RENDERER_VERSION
 
 _CPU_TILE = 32
@@ -36,21 +41,43 @@ def tile_size(device: torch.device) -> int:
     return _CUDA_TILE if device.type == "cuda" else _CPU_TILE
 
 
-def numerics(device: torch.device, dtype: torch.dtype, tile: int) -> dict[str, Any]:
+def numerics(
+    device: torch.device, dtype: torch.dtype, tile: int, compiler: str = ""
+) -> dict[str, Any]:
     """What the pixels depend on beside the request and the weights; equal facts, equal bytes."""
-    return {
+    found = {
         "device": _name(device),
         "dtype": str(dtype).removeprefix("torch."),
         "torch": torch.__version__,
         "tile": tile,
         "renderer": RENDERER_VERSION,
     }
+    return found | {"compiler": compiler} if compiler else found
 
 
-def facts() -> dict[str, Any]:
-    """The numerics of the device that this process would render on."""
+def facts(*, compiled: bool) -> dict[str, Any]:
+    """The numerics of the device that this process would render on, with kernels `compiled` for
+    each network or with torch's own. Raises UsageError where nothing compiles.
+    """
     device = pick_device()
-    return numerics(device, compute_dtype(device), tile_size(device))
+    maker = compiler(device) if compiled else ""
+    return numerics(device, compute_dtype(device), tile_size(device), maker)
+
+
+def compiler(device: torch.device) -> str:
+    """What compiles kernels for a device, and its version. Raises UsageError."""
+    if device.type == "cuda":
+        return f"triton {version('triton')}"
+    name = os.environ.get("CXX", "g++")  # as torch reads it
+    path = shutil.which(name)
+    if path is None:
+        raise UsageError(
+            f"compile = yes: there is no C++ compiler {name} here.",
+            remedy="Install g++, or set it to no.",
+        )
+    asked = [path, "-dumpfullversion", "-dumpversion"]  # clang knows the second alone
+    told = subprocess.run(asked, check=True, capture_output=True, text=True)
+    return f"{Path(name).name} {told.stdout.strip()}"
 
 
 def memory(device: torch.device) -> int:

@@ -13,6 +13,7 @@ from core import weights
 from core.diffusion.context_unet import ContextUNetConfig
 from core.diffusion.denoiser import Denoiser
 from core.diffusion.device import compute_dtype
+from core.diffusion.kernels import compile_network
 from core.diffusion.noise_prediction import NoisePrediction
 from core.diffusion.schedules import LinearBetas
 from core.diffusion.unet import Preconditioned, UNetConfig
@@ -32,8 +33,14 @@ class Model:
     device: torch.device
 
 
-def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
-    """Load weights onto a device, in the dtype that computes fastest there. Raises ModelError."""
+def load_model(
+    path: Path, device: torch.device | str = "cpu", kernels: Path | None = None
+) -> Model:
+    """Load weights onto a device, in the dtype that computes fastest there.
+
+    With a folder of `kernels`, of the network's own, which are compiled if not there. Raises
+    ModelError.
+    """
     spec, place = weights.read_spec(path), torch.device(device)
     denoiser = build(spec)
     try:
@@ -45,6 +52,8 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
             remedy="Export it again.",
         ) from error
     denoiser.draw_only(place, compute_dtype(place))
+    if kernels is not None:
+        compile_network(denoiser, spec, place, kernels)
     return Model(spec, denoiser, weights.sha256(path), place)
 
 

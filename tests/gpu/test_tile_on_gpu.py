@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 
 from core import weights
 from core.diffusion.device import facts, pick_device, tile_size
+from core.diffusion.guidance import Guided
 from core.diffusion.model import Model, load_model
+from core.diffusion.noise import SampleNoise
+from core.diffusion.samplers import SAMPLERS
 from core.diffusion.tile import render_tile
 from core.request.plan import noise_key
 from core.request.spec import Sampling
@@ -19,9 +22,10 @@ pytestmark = [
 SAMPLING = Sampling(sampler="dpmpp_2m", steps=12, guidance=2.0)
 
 
-@pytest.fixture(scope="module")
-def model() -> Model:
-    return load_model(weights.bundled(), pick_device())
+@pytest.fixture(scope="module", params=["torch's kernels", "compiled"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    kernels = tmp_path_factory.mktemp("kernels") if request.param == "compiled" else None
+    return load_model(weights.bundled(), pick_device(), kernels)
 
 
 def render(model: Model, rows: list[int]) -> NDArray[np.uint8]:
@@ -43,6 +47,23 @@ def test_sprites_are_the_same_again(model: Model) -> None:
     assert np.array_equal(render(model, rows), render(model, rows))
 
 
+def test_loop_never_waits_for_the_gpu(model: Model) -> None:
+    keys = [noise_key(0, "gpu", row) for row in range(tile_size(model.device))]
+    noise = SampleNoise.of(model.spec, keys, model.device)
+    context = torch.zeros(len(keys), model.spec.context_length, device=model.device)
+    context[:, 0] = 1
+    denoise = Guided(model.denoiser, 2.0, interval=(0.1, 10.0))
+    x, sigmas = noise.initial() * 20, [20.0, 5.0, 1.0, 0.05, 0.0]
+    with torch.inference_mode():
+        for sampler in SAMPLERS.values():
+            sampler(denoise, x, sigmas, context, noise=noise.step, on_step=lambda _: None)
+            torch.cuda.set_sync_debug_mode("error")
+            try:
+                sampler(denoise, x, sigmas, context, noise=noise.step, on_step=lambda _: None)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+
+
 def test_facts_name_the_gpu() -> None:
-    assert facts()["device"] == torch.cuda.get_device_name()
-    assert facts()["dtype"] == "bfloat16"
+    assert facts(compiled=False)["device"] == torch.cuda.get_device_name()
+    assert facts(compiled=False)["dtype"] == "bfloat16"

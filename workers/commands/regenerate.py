@@ -42,7 +42,7 @@ def _numerics(read: Settings) -> dict[str, Any]:
         return {"renderer": "fake"}
     from core.diffusion import device
 
-    return device.facts()
+    return device.facts(compiled=read.kernels is not None)
 
 
 def _say(out: BinaryIO, document: dict[str, Any], data: bytes = b"") -> None:

@@ -26,3 +26,19 @@ def test_driver_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numerics, "_SECONDS", 0.001)
     with pytest.raises(SpritemillError, match="nvidia-smi"):
         numerics.probe(Settings())
+
+
+def test_compiled_kernels_are_of_a_class_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPRITEMILL_COMPILE", "no")
+    plain, _ = numerics.probe(Settings())
+    monkeypatch.setenv("SPRITEMILL_COMPILE", "yes")
+    compiled, _ = numerics.probe(Settings())
+    assert set(compiled) - set(plain) == {"compiler"}
+
+
+def test_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPRITEMILL_COMPILE", "yes")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(SpritemillError, match="no-such-compiler") as told:
+        numerics.probe(Settings())
+    assert "pip install" not in str(told.value)
