@@ -4,7 +4,8 @@ The network is the course's (16x16x3, 64 features, 5 contexts) with random weigh
 learnt ones do, in batches of 32. Every line of a table is timed in turn, round after round, and its
 fastest round counts, so that a busy machine slows all of them alike.
 
-`--compile` adds torch.compile, which takes a minute or more; `diffusers` is compared if installed.
+`--compile` adds kernels that are compiled for each network, as the setting `compile` does, which
+takes minutes; `diffusers` is compared if installed.
 """
 
 import argparse
@@ -55,25 +56,30 @@ def main() -> None:
     torch.set_num_threads(options.threads or torch.get_num_threads())
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        model, network, drawing = _model(Path(folder) / "course.safetensors")
-        flops = _flops(network)
+        path = Path(folder) / "course.safetensors"
+        model, network, drawing = _model(path)
+        models = {"course": model, "bundled": load_model(weights.bundled())}
+        if options.compile:
+            kernels = Path(folder) / "kernels"
+            models["course, compiled"] = load_model(path, kernels=kernels)
+            models["bundled, compiled"] = load_model(weights.bundled(), kernels=kernels)
         rate = _matmul_rates(options.rounds)
         print(f"machine   {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}")
         print(f"torch     {torch.__version__}, {torch.get_num_threads()} threads, batch {BATCH}")
         print(f"dtype     {str(compute_dtype(CPU)).removeprefix('torch.')} by default here")
         for dtype, gflops in rate.items():
             print(f"matmul    {gflops:.0f} GFLOP/s in {dtype}, 2048 x 2048")
-        print(f"network   {flops / 1e6:.0f} MFLOP an evaluation of one sprite\n")
-        _table("one evaluation", _forwards(network, options.compile), options.rounds)
+        print(f"network   {model.spec.flops / 1e6:.0f} MFLOP an evaluation of one sprite\n")
+        _table("one evaluation", _forwards(network, models.get("course, compiled")), options.rounds)
         for dtype, ours in drawing.items():
             title = f"25 steps of DDIM, unguided, all in {str(dtype).removeprefix('torch.')}"
             _table(title, _loops(ours, network, dtype), options.rounds)
         _table("one guided evaluation", _guided(model), options.rounds)
         _shares(model, options.rounds)
-        _headline(model, network, flops, options.rounds)
+        _headline(models, network, options.rounds)
 
 
-def _forwards(network: ContextUnet, compiled: bool) -> Actions:
+def _forwards(network: ContextUnet, compiled: Model | None) -> Actions:
     x, t, c = torch.randn(BATCH, 3, 16, 16), torch.rand(BATCH), torch.from_numpy(CONTEXTS)
     plain = x.to(memory_format=torch.channels_last)
     spread = copy.deepcopy(network)
@@ -87,12 +93,10 @@ def _forwards(network: ContextUnet, compiled: bool) -> Actions:
     if compute_dtype(CPU) == torch.bfloat16:
         half = _drawing(network, torch.bfloat16)
         found["and bfloat16"] = partial(half, plain.bfloat16(), t, c.bfloat16())
-    if compiled:
-        last = list(found)[-1]
-        call = found[last]
-        assert isinstance(call, partial)
-        made = torch.compile(call.func)
-        found["and torch.compile"] = partial(made, *call.args)
+    if compiled is not None:
+        assert isinstance(compiled.denoiser, NoisePrediction)
+        made, dtype = compiled.denoiser.unet, compute_dtype(CPU)
+        found["and kernels of its own"] = partial(made, plain.to(dtype), t, c.to(dtype))
     return found
 
 
@@ -149,31 +153,31 @@ def _shares(model: Model, rounds: int) -> None:
     print()
 
 
-def _headline(model: Model, network: ContextUnet, flops: int, rounds: int) -> None:
-    """Against the course's 500 steps; and against what the machine multiplies in the same rounds,
-    of its network and of the bundled model's.
+def _headline(models: dict[str, Model], network: ContextUnet, rounds: int) -> None:
+    """Against the course's 500 steps; and against what the machine multiplies in the same rounds:
+    the rates of a shared machine's two kinds of arithmetic rise and fall apart.
     """
     sampling = Sampling(sampler="dpmpp_2m", steps=12, guidance=1.0)
-    bundled = load_model(weights.bundled())
-    took = _timed(
-        {
-            "course": partial(_course_whole, network),
-            "ours": partial(_ours, model, sampling),
-            "bundled": partial(_drawn, bundled, sampling),
-            "matmul": _matmul(compute_dtype(CPU)),
-        },
-        rounds,
-    )
-    course = BATCH / (took["course"] * BETAS.timesteps / COURSE_STEPS)
-    ours = BATCH / took["ours"]
+    guided = Sampling(sampler="dpmpp_2m", steps=12, guidance=2.0)
+    asked = {f"{name}": (model, sampling) for name, model in models.items()}
+    asked |= {f"{name}, guided": (model, guided) for name, model in models.items()}
+    actions: Actions = {name: partial(_drawn, *each) for name, each in asked.items()}
+    actions["whole"] = partial(_course_whole, network)
+    actions["matmul"] = _matmul(compute_dtype(CPU))
+    took = _rounds(actions, rounds)
+    course = BATCH / (min(took["whole"]) * BETAS.timesteps / COURSE_STEPS)
+    ours = BATCH / min(took["course"])
     print(f"the course's 500 steps      {course:8.2f} sprites/s ({COURSE_STEPS} of them timed)")
-    print(f"12 evaluations of ours      {ours:8.2f} sprites/s   x {ours / course:.1f}")
-    rate = MATMUL_FLOPS / took["matmul"]
-    for name, each in (("ours", flops), ("bundled", bundled.spec.flops)):
-        reached = 12 * BATCH * each / took[name]
+    print(f"12 evaluations of ours      {ours:8.2f} sprites/s   x {ours / course:.1f}\n")
+    rates = MATMUL_FLOPS / np.array(took["matmul"])
+    print(f"matmul, in the same rounds: {rates.min() / 1e9:.0f} to {rates.max() / 1e9:.0f} GFLOP/s")
+    for name, (model, how) in asked.items():
+        evaluations = 12 * BATCH * (2 if how is guided else 1)
+        reached = evaluations * model.spec.flops / np.array(took[name])
+        low, middle, high = np.quantile(reached / rates, [0, 0.5, 1])
         print(
-            f"12 evaluations, {name:11} {reached / 1e9:8.0f} GFLOP/s, "
-            f"{reached / rate:.2f} of the matmul rate of {rate / 1e9:.0f}"
+            f"  {name:26} {BATCH / min(took[name]):7.1f} sprites/s, {reached.max() / 1e9:5.0f} "
+            f"GFLOP/s at best; of the matmul rate {middle:.2f} ({low:.2f} to {high:.2f})"
         )
 
 
@@ -232,7 +236,7 @@ def _ours(model: Model, sampling: Sampling) -> object:
 
 
 def _drawn(model: Model, sampling: Sampling) -> object:
-    """A tile of the bundled model's classes in turn."""
+    """A tile of the model's classes in turn."""
     classes = np.eye(model.spec.context_length, dtype=np.float32)
     contexts = classes[np.arange(BATCH) % len(model.spec.classes)]
     return render_tile(model, contexts, None, KEYS, sampling, lambda _: None, alpha="keep")
@@ -240,13 +244,18 @@ def _drawn(model: Model, sampling: Sampling) -> object:
 
 def _timed(actions: Actions, rounds: int) -> dict[str, float]:
     """Each action's fastest round, in seconds."""
-    took = dict.fromkeys(actions, float("inf"))
+    return {name: min(seconds) for name, seconds in _rounds(actions, rounds).items()}
+
+
+def _rounds(actions: Actions, rounds: int) -> dict[str, list[float]]:
+    """Each action's rounds, in seconds."""
+    took: dict[str, list[float]] = {name: [] for name in actions}
     for number in range(rounds + 1):
         for name, action in actions.items():
             started = time.perf_counter()
             action()
             if number:  # the first warms up
-                took[name] = min(took[name], time.perf_counter() - started)
+                took[name].append(time.perf_counter() - started)
     return took
 
 
@@ -266,7 +275,7 @@ def _model(path: Path) -> tuple[Model, ContextUnet, dict[torch.dtype, Model]]:
     spec = ModelSpec(
         name="course", title="Course", size=16, channels=3, classes=tuple("abcde"), words=(),
         sigma_min=BETAS.sigma[1], sigma_max=BETAS.sigma[-1], sigma_data=1.0,
-        network="context-unet", unet=describe(CONFIG), flops=1,
+        network="context-unet", unet=describe(CONFIG), flops=_flops(ContextUnet(CONFIG).eval()),
         betas={"timesteps": 500, "start": 1e-4, "end": 0.02},
         licence="", data="", trained="",
         defaults={"sampler": "dpmpp_2m", "steps": 12, "guidance": 1.0},
