@@ -18,7 +18,7 @@ from core.training.examples import NO_CLASS, Examples
 from core.training.pixels import signal
 from core.training.recipe import Augment
 
-_NOTHING, _CLASS, _CLASS_ALL, _CLASS_SOME = 0.1, 0.3, 0.45, 0.8
+_NOTHING, _CLASS, _CLASS_ALL, _CLASS_SOME = 0.1, 0.25, 0.4, 0.8
 """Chances, cumulative: no context; the class; it with all words, with some; else some words."""
 
 _LEAST_RARITY, _MOST_RARITY = 0.5, 3.0
