@@ -159,7 +159,7 @@ def _headline(models: dict[str, Model], network: ContextUnet, rounds: int) -> No
     """
     sampling = Sampling(sampler="dpmpp_2m", steps=12, guidance=1.0)
     guided = Sampling(sampler="dpmpp_2m", steps=12, guidance=2.0)
-    asked = {f"{name}": (model, sampling) for name, model in models.items()}
+    asked = {name: (model, sampling) for name, model in models.items()}
     asked |= {f"{name}, guided": (model, guided) for name, model in models.items()}
     actions: Actions = {name: partial(_drawn, *each) for name, each in asked.items()}
     actions["whole"] = partial(_course_whole, network)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from core import processes
+from core import processes, weights
 from core.diffusion.device import compiler, facts, tile_size
 from core.diffusion.model import Model, load_model
 from core.diffusion.tile import render_tile
@@ -87,6 +87,25 @@ def test_another_process_finds_the_kernels_and_renders_the_same(
     shard = render_shard(plan, Shard(0, 0, 6), DiffusionRenderer(compiled), Unwatched())
     assert rest.partition(b"\n")[2] == shard.tar
     assert set(home.rglob("*.so")) == kernels
+
+
+def test_compiler_that_fails_is_told_by_one_line(small_file: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "g++"
+    broken.write_text("#!/bin/sh\n[ $1 = -dumpfullversion ] && echo 12 || exit 1\n")
+    broken.chmod(0o755)
+    sha256 = weights.sha256(small_file)
+    (tmp_path / "cache").mkdir()
+    shutil.copy(small_file, tmp_path / "cache" / f"{sha256}.safetensors")
+    told = subprocess.run(
+        processes.python("workers.commands.regenerate", sha256),
+        input=json.dumps(json.dumps(REQUEST)) + "\n", capture_output=True, text=True, check=False,
+        env=os.environ | {
+            "SPRITEMILL_HOME": str(tmp_path), "SPRITEMILL_COMPILE": "yes", "CXX": str(broken),
+        },
+    )  # fmt: skip
+    assert told.returncode == 1
+    assert "no kernels could be made for small" in told.stderr
+    assert "Traceback" not in told.stderr
 
 
 def test_facts_name_the_compiler() -> None:
