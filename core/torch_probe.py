@@ -28,7 +28,7 @@ def ask(seconds: float) -> dict[str, Any]:
         ) from error
     if asked.returncode:
         last = asked.stderr.strip().rpartition("\n")[2]
-        missing = last.startswith("ModuleNotFoundError")
+        missing = last.startswith(("ModuleNotFoundError", "ImportError"))
         remedy = "Install the worker: pip install 'spritemill[worker]'." if missing else ""
         raise SpritemillError(f"torch cannot be used here: {last}", remedy=remedy)
     found: dict[str, Any] = json.loads(asked.stdout)

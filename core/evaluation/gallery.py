@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from core.evaluation.comparison import names
 from core.evaluation.measures import Evaluation
+from core.sprites.animation import arrange
 from core.training.examples import Examples
 
 SHOWN = 12
-_IN_LINE, _GAP, _PAPER = 40, 2, 245
+_IN_LINE, _PAPER = 40, "#faf9f6"
 Images = NDArray[np.uint8]
 
 
@@ -57,15 +59,9 @@ def every_pair(images: Images, training: Examples, found: Evaluation) -> Images:
     right in lines of `_IN_LINE`, the nearest pair first.
     """
     order = _nearest_first(found)
-    both = np.stack([images[order], training.images[found.nearest[order]]], axis=1)
-    size = images.shape[1]
-    lines = -(-len(order) // _IN_LINE)
-    cells = np.zeros((lines * _IN_LINE, size + 2 * _GAP, 2 * size + 4 * _GAP, 4), dtype=np.uint8)
-    cells[: len(order), :size, : 2 * size] = both.transpose(0, 2, 1, 3, 4).reshape(
-        len(order), size, 2 * size, 4
-    )
-    lined = cells.reshape(lines, _IN_LINE, *cells.shape[1:]).transpose(0, 2, 1, 3, 4)
-    return _on_paper(lined.reshape(lines * cells.shape[1], _IN_LINE * cells.shape[2], 4))
+    pairs = np.concatenate([images[order], training.images[found.nearest[order]]], axis=2)
+    picture = Image.fromarray(arrange(pairs, _IN_LINE))
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", picture.size, _PAPER), picture))
 
 
 def pair_table(
@@ -84,12 +80,6 @@ def pair_table(
 
 def _nearest_first(found: Evaluation) -> NDArray[np.int64]:
     return np.argsort(found.distances, kind="stable")
-
-
-def _on_paper(picture: Images) -> Images:
-    cover = picture[..., 3:].astype(np.uint16)
-    shown = (picture[..., :3] * cover + _PAPER * (255 - cover)) // 255
-    return np.concatenate([shown.astype(np.uint8), np.full_like(picture[..., 3:], 255)], axis=2)
 
 
 def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:

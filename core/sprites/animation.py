@@ -19,15 +19,15 @@ _LAST = 1600
 
 
 def arrange(sprites: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """Sprites [N, S, S, 4] side by side, on nothing, as one picture [H, W, 4]."""
-    number, size = sprites.shape[:2]
-    gap, across = max(1, size // 16), min(columns, number)
+    """Sprites [N, h, w, 4] side by side, on nothing, as one picture [H, W, 4]."""
+    number, height, width = sprites.shape[:3]
+    gap, across = max(1, height // 16), min(columns, number)
     down = -(-number // across)
-    cell = size + gap
-    sheet = np.zeros((down * cell - gap, across * cell - gap, 4), dtype=np.uint8)
+    tall, wide = height + gap, width + gap
+    sheet = np.zeros((down * tall - gap, across * wide - gap, 4), dtype=np.uint8)
     for place, sprite in enumerate(sprites):
-        y, x = (line * cell for line in divmod(place, across))
-        sheet[y : y + size, x : x + size] = sprite
+        y, x = place // across * tall, place % across * wide
+        sheet[y : y + height, x : x + width] = sprite
     return sheet
 
 
