@@ -69,7 +69,7 @@ class Settings:
     keep_dataset_days: float = _setting(0.0, "`gc` removes datasets after so many days; 0: never.")
     renderer: str = _setting("diffusion", "diffusion, or fake: seeded bytes, to test scheduling.")
     compile: str = _setting(
-        "no", "yes: draw with kernels compiled for each network, in a numerics class of their own."
+        "no", "yes: draw faster, with kernels compiled here, in a numerics class of their own."
     )
     fake_rate: float = _setting(1000.0, "Sprites a second that the fake renderer pretends to make.")
     log_level: str = _setting("info", "debug, info, warning or error.")

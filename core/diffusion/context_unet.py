@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from core.diffusion.kernels.cpu import Normalise
+from core.diffusion.layers import Convolution, Normalisation, Remembered, fuse, pack
 from core.errors import ModelError
 
 _GROUPS = 8
@@ -32,16 +34,36 @@ class ContextUNetConfig:
             raise ModelError(f"features = {self.features}: it takes multiples of {_GROUPS}.")
 
 
+class Activated(nn.Sequential):
+    """A convolution, its normalisation, and GELU."""
+
+    def __init__(self, before: int, after: int) -> None:
+        convolution = Convolution(before, after, 3, padding=1)
+        super().__init__(convolution, nn.BatchNorm2d(after), nn.GELU())
+
+    def fold(self) -> None:
+        """Leave the normalisation to the convolution's weights."""
+        convolution, norm = self[0], self[1]
+        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            self[0], self[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+
+    def fuse(self) -> None:
+        """Leave GELU to the convolution, too, if it can."""
+        convolution = self[0]
+        if isinstance(convolution, Convolution) and convolution.fused:
+            convolution.gelu, self[2] = True, nn.Identity()
+
+
 class ResidualConvBlock(nn.Module):
     """Two convolutions; with `is_res` the input is added, at half the power each."""
 
     def __init__(self, before: int, after: int, is_res: bool = False) -> None:
         super().__init__()
         self.is_res = is_res
-        self.conv1 = _convolution(before, after)
-        self.conv2 = _convolution(after, after)
+        self.conv1 = Activated(before, after)
+        self.conv2 = Activated(after, after)
         if is_res and before != after:
-            self.shortcut: nn.Module = nn.Conv2d(before, after, 1)
+            self.shortcut: nn.Module = Convolution(before, after, 1)
         else:
             self.shortcut = nn.Identity()
 
@@ -109,20 +131,19 @@ class ContextUnet(nn.Module):
         self.timeembed1 = EmbedFC(1, 2 * f)
         self.timeembed2 = EmbedFC(1, f)
         if config.context:
-            self.contextembed1 = EmbedFC(config.context, 2 * f)
-            self.contextembed2 = EmbedFC(config.context, f)
+            self.contextembed1: nn.Module = EmbedFC(config.context, 2 * f)
+            self.contextembed2: nn.Module = EmbedFC(config.context, f)
         self.up0 = nn.Sequential(
             nn.ConvTranspose2d(2 * f, 2 * f, smallest, smallest),
-            nn.GroupNorm(_GROUPS, 2 * f),
-            nn.ReLU(),
+            Normalisation(_GROUPS, 2 * f, "relu"),
         )
         self.up1 = UnetUp(4 * f, f)
         self.up2 = UnetUp(2 * f, f)
         self.out = nn.Sequential(
-            nn.Conv2d(2 * f, f, 3, padding=1),
-            nn.GroupNorm(_GROUPS, f),
-            nn.ReLU(),
-            nn.Conv2d(f, config.channels, 3, padding=1),
+            Convolution(2 * f, f, 3, padding=1),
+            Normalisation(_GROUPS, f, "relu"),
+            nn.Identity(),  # where the course has its ReLU
+            Convolution(f, config.channels, 3, padding=1),
         )
 
     def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
@@ -150,27 +171,26 @@ class ContextUnet(nn.Module):
         """What the times are embedded in."""
         return self.timeembed1.get_parameter("model.0.weight").dtype
 
-    def draw_only(self, device: torch.device, dtype: torch.dtype) -> None:
+    def draw_only(
+        self, device: torch.device, dtype: torch.dtype, kernel: Normalise | None = None
+    ) -> None:
         """Put the network where it draws, and fold each normalisation into its convolution.
 
         The times' embeddings stay float32: bfloat16 cannot tell 500 times apart.
         """
         self.eval().requires_grad_(False)
-        for block in self.modules():
-            if isinstance(block, ResidualConvBlock):
-                _fold(block.conv1)
-                _fold(block.conv2)
-        for name, part in self.named_children():
-            part.to(device, torch.float32 if name.startswith("timeembed") else dtype)
+        activated = [part for part in self.modules() if isinstance(part, Activated)]
+        for part in activated:
+            part.fold()
+        for name, child in self.named_children():
+            child.to(device, torch.float32 if name.startswith("timeembed") else dtype)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stub
-
-
-def _convolution(before: int, after: int) -> nn.Sequential:
-    convolution = nn.Conv2d(before, after, 3, padding=1)
-    return nn.Sequential(convolution, nn.BatchNorm2d(after), nn.GELU())
-
-
-def _fold(part: nn.Sequential) -> None:
-    convolution, norm = part[0], part[1]
-    if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-        part[0], part[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+        if device.type == "cpu":
+            pack(self)
+            if self.config.context:
+                self.contextembed1 = Remembered(self.contextembed1)
+                self.contextembed2 = Remembered(self.contextembed2)
+        if kernel is not None:
+            fuse(self, kernel)
+            for part in activated:
+                part.fuse()

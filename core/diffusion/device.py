@@ -3,9 +3,7 @@
 import os
 import platform
 import shutil
-import subprocess
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,7 +40,7 @@ def tile_size(device: torch.device) -> int:
 
 
 def numerics(
-    device: torch.device, dtype: torch.dtype, tile: int, compiler: str = ""
+    device: torch.device, dtype: torch.dtype, tile: int, kernels: str = ""
 ) -> dict[str, Any]:
     """What the pixels depend on beside the request and the weights; equal facts, equal bytes."""
     found = {
@@ -52,32 +50,36 @@ def numerics(
         "tile": tile,
         "renderer": RENDERER_VERSION,
     }
-    return found | {"compiler": compiler} if compiler else found
+    return found | {"kernels": kernels} if kernels else found
 
 
 def facts(*, compiled: bool) -> dict[str, Any]:
-    """The numerics of the device that this process would render on, with kernels `compiled` for
-    each network or with torch's own. Raises UsageError where nothing compiles.
+    """The numerics of the device that this process would render on, with kernels `compiled` here
+    or with torch's own. Raises UsageError where nothing compiles.
     """
     device = pick_device()
-    maker = compiler(device) if compiled else ""
-    return numerics(device, compute_dtype(device), tile_size(device), maker)
+    kernels = compiled_kernels(device) if compiled else ""
+    return numerics(device, compute_dtype(device), tile_size(device), kernels)
 
 
-def compiler(device: torch.device) -> str:
-    """What compiles kernels for a device, and its version. Raises UsageError."""
+def compiled_kernels(device: torch.device) -> str:
+    """What the pixels depend on of a device's compiled kernels: of a CPU's, not on the compiler.
+
+    Raises UsageError.
+    """
     if device.type == "cuda":
         return f"triton {version('triton')}"
-    name = os.environ.get("CXX", "g++")  # as torch reads it
-    path = shutil.which(name)
-    if path is None:
+    if shutil.which(cxx()) is None:
         raise UsageError(
-            f"compile = yes: there is no C++ compiler {name} here.",
+            f"compile = yes: there is no C++ compiler {cxx()} here.",
             remedy="Install g++, or set it to no.",
         )
-    asked = [path, "-dumpfullversion", "-dumpversion"]  # clang knows the second alone
-    told = subprocess.run(asked, check=True, capture_output=True, text=True)
-    return f"{Path(name).name} {told.stdout.strip()}"
+    return "fused"
+
+
+def cxx() -> str:
+    """The C++ compiler's name or path."""
+    return os.environ.get("CXX", "g++")
 
 
 def memory(device: torch.device) -> int:

@@ -13,7 +13,7 @@ from core import weights
 from core.diffusion.context_unet import ContextUNetConfig
 from core.diffusion.denoiser import Denoiser
 from core.diffusion.device import compute_dtype
-from core.diffusion.kernels import compile_network
+from core.diffusion.kernels import cpu, cuda
 from core.diffusion.noise_prediction import NoisePrediction
 from core.diffusion.schedules import LinearBetas
 from core.diffusion.unet import Preconditioned, UNetConfig
@@ -51,9 +51,10 @@ def load_model(
             f"{path.name} does not hold the network that its header describes: {error}.",
             remedy="Export it again.",
         ) from error
-    denoiser.draw_only(place, compute_dtype(place))
-    if kernels is not None:
-        compile_network(denoiser, spec, place, kernels)
+    kernel = cpu.load(kernels) if kernels is not None and place.type == "cpu" else None
+    denoiser.draw_only(place, compute_dtype(place), kernel)
+    if kernels is not None and place.type == "cuda":
+        cuda.compile_network(denoiser, spec, place, kernels)
     return Model(spec, denoiser, weights.sha256(path), place)
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from core.diffusion.context_unet import ContextUnet, ContextUNetConfig
+from core.diffusion.kernels.cpu import Normalise
 from core.diffusion.schedules import LinearBetas
 
 
@@ -22,9 +23,11 @@ class NoisePrediction(nn.Module):
         # No buffer: it stays float64 whatever the network becomes.
         self._log_sigma = torch.tensor(betas.sigma[1:], dtype=torch.float64).log()
 
-    def draw_only(self, device: torch.device, dtype: torch.dtype) -> None:
+    def draw_only(
+        self, device: torch.device, dtype: torch.dtype, kernel: Normalise | None = None
+    ) -> None:
         """Put it where it draws, in the form that computes fastest."""
-        self.unet.draw_only(device, dtype)
+        self.unet.draw_only(device, dtype, kernel)
 
     def forward(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
         dtype = self.unet.dtype

@@ -7,11 +7,15 @@ none means alone.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from core.diffusion.kernels.cpu import Normalise
+from core.diffusion.layers import Convolution, Normalisation, Remembered, fuse, pack
 
 _FREQUENCIES = 64
 
@@ -43,20 +47,32 @@ class Residual(nn.Module):
 
     def __init__(self, before: int, after: int, embedding: int, group: int) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(before // group, before)
-        self.conv1 = nn.Conv2d(before, after, 3, padding=1)
-        self.film = nn.Linear(embedding, 2 * after)
-        self.norm2 = nn.GroupNorm(after // group, after)
-        self.conv2 = nn.Conv2d(after, after, 3, padding=1)
-        self.skip = nn.Conv2d(before, after, 1) if before != after else nn.Identity()
+        self.norm1 = Normalisation(before // group, before, "silu")
+        self.conv1 = Convolution(before, after, 3, padding=1)
+        self.film: nn.Linear | Share = nn.Linear(embedding, 2 * after)
+        self.norm2 = Normalisation(after // group, after, "silu")
+        self.conv2 = Convolution(after, after, 3, padding=1)
+        self.skip = Convolution(before, after, 1) if before != after else nn.Identity()
         nn.init.zeros_(self.conv2.weight)
         nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]  # there is one
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        scale, shift = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
-        h = self.conv1(functional.silu(self.norm1(x)))
-        h = self.conv2(functional.silu(self.norm2(h) * (1 + scale) + shift))
-        return torch.add(self.skip(x), h)
+        h = self.conv1(self.norm1(x))
+        h = self.norm2(h, self.film(embedding))
+        y: Tensor = self.conv2(h, self.skip(x))
+        return y
+
+
+class Share(nn.Module):
+    """Some columns of what was computed for all."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start = start
+        self.stop = stop
+
+    def forward(self, all_of_it: Tensor) -> Tensor:
+        return all_of_it[:, self.start : self.stop]
 
 
 class Attention(nn.Module):
@@ -65,18 +81,20 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int, group: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = nn.GroupNorm(width // group, width)
-        self.qkv = nn.Conv2d(width, 3 * width, 1)
-        self.out = nn.Conv2d(width, width, 1)
+        self.norm = Normalisation(width // group, width)
+        self.qkv = Convolution(width, 3 * width, 1)
+        self.out = Convolution(width, width, 1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]  # there is one
 
     def forward(self, x: Tensor) -> Tensor:
         b, c, h, w = x.shape
-        heads = self.qkv(self.norm(x)).reshape(b, 3, self.heads, c // self.heads, h * w)
-        q, k, v = heads.transpose(-1, -2).unbind(1)  # [b, heads, h * w, c / heads]
-        y = functional.scaled_dot_product_attention(q, k, v)
-        return torch.add(x, self.out(y.transpose(-1, -2).reshape(b, c, h, w)))
+        pixels = self.qkv(self.norm(x)).permute(0, 2, 3, 1)
+        heads = pixels.reshape(b, h * w, 3, self.heads, c // self.heads)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)  # [b, heads, h * w, c / heads]
+        seen = functional.scaled_dot_product_attention(q, k, v)
+        y: Tensor = self.out(seen.transpose(1, 2).reshape(b, h, w, c).permute(0, 3, 1, 2), x)
+        return y
 
 
 class UNet(nn.Module):
@@ -92,27 +110,29 @@ class UNet(nn.Module):
             self.context = nn.Linear(config.context, e)
             self.context2 = nn.Linear(e, e)
             nn.init.normal_(self.context.weight, std=0.5)  # one-hots: loud enough at once
+            self.told: Callable[[Tensor], Tensor] = self._told
         self.level1 = nn.Linear(2 * _FREQUENCIES, e)
         self.level2 = nn.Linear(e, e)
-        self.enter = nn.Conv2d(folded, a, 3, padding=1)
+        self.films: nn.Module = nn.Identity()
+        self.enter = Convolution(folded, a, 3, padding=1)
         self.down1 = Residual(a, a, e, g)
-        self.shrink1 = nn.Conv2d(a, b, 3, stride=2, padding=1)
+        self.shrink1 = Convolution(a, b, 3, stride=2, padding=1)
         self.down2 = Residual(b, b, e, g)
         self.look2 = Attention(b, config.heads, g)
-        self.shrink2 = nn.Conv2d(b, c, 3, stride=2, padding=1)
+        self.shrink2 = Convolution(b, c, 3, stride=2, padding=1)
         self.down3 = Residual(c, c, e, g)
         self.look3 = Attention(c, config.heads, g)
         self.middle = Residual(c, c, e, g)
         self.up3 = Residual(2 * c, c, e, g)
-        self.grow2 = nn.Conv2d(c, b, 1)
+        self.grow2 = Convolution(c, b, 1)
         self.up2 = Residual(2 * b, b, e, g)
         self.review2 = Attention(b, config.heads, g)
         self.refine2 = Residual(b, b, e, g)
-        self.grow1 = nn.Conv2d(b, a, 1)
+        self.grow1 = Convolution(b, a, 1)
         self.up1 = Residual(2 * a, a, e, g)
         self.refine1 = Residual(a, a, e, g)
-        self.norm = nn.GroupNorm(a // g, a)
-        self.leave = nn.Conv2d(a, folded, 3, padding=1)
+        self.norm = Normalisation(a // g, a, "silu")
+        self.leave = Convolution(a, folded, 3, padding=1)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]  # there is one
 
@@ -125,7 +145,7 @@ class UNet(nn.Module):
         y = self.up2(torch.cat([_double(self.grow2(y)), h2], dim=1), e)
         y = self.refine2(self.review2(y), e)
         y = self.up1(torch.cat([_double(self.grow1(y)), h1], dim=1), e)
-        y = self.leave(functional.silu(self.norm(self.refine1(y, e))))
+        y = self.leave(self.norm(self.refine1(y, e)))
         return functional.pixel_shuffle(y, self.fold)
 
     def _embed(self, level: Tensor, context: Tensor) -> Tensor:
@@ -134,8 +154,29 @@ class UNet(nn.Module):
         waves = torch.cat([angles.cos(), angles.sin()], dim=1).to(context.dtype)
         level = self.level2(functional.silu(self.level1(waves)))
         if self.config.context:
-            level = level + self.context2(functional.silu(self.context(context)))
-        return functional.silu(level)
+            level = level + self.told(context)
+        embedding: Tensor = self.films(functional.silu(level))
+        return embedding
+
+    def _told(self, context: Tensor) -> Tensor:
+        told: Tensor = self.context2(functional.silu(self.context(context)))
+        return told
+
+    def remember_contexts(self) -> None:
+        """Embed contexts anew only when they change."""
+        self.told = Remembered(self._told)
+
+    def join_films(self) -> None:
+        """Take every block's share of the embedding in one product of matrices."""
+        films, start = [], 0
+        for block in self.modules():
+            if isinstance(block, Residual) and isinstance(block.film, nn.Linear):
+                films.append(block.film)
+                stop = start + block.film.out_features
+                block.film, start = Share(start, stop), stop
+        self.films = nn.Linear(self.config.embedding, start)
+        self.films.weight = nn.Parameter(torch.cat([each.weight for each in films]), False)
+        self.films.bias = nn.Parameter(torch.cat([each.bias for each in films]), False)
 
 
 def _double(x: Tensor) -> Tensor:
@@ -156,11 +197,19 @@ class Preconditioned(nn.Module):
         self.sigma_data = sigma_data
         self.chroma = chroma
 
-    def draw_only(self, device: torch.device, dtype: torch.dtype) -> None:
+    def draw_only(
+        self, device: torch.device, dtype: torch.dtype, kernel: Normalise | None = None
+    ) -> None:
         """Put it where it draws, in the memory layout that convolves fastest."""
         self.eval().requires_grad_(False)
         self.to(device, dtype)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stub
+        if device.type == "cpu":
+            pack(self)
+            self.unet.remember_contexts()
+        if kernel is not None:
+            fuse(self, kernel)
+            self.unet.join_films()
 
     def forward(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
         dtype = self.unet.enter.weight.dtype

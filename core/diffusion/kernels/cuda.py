@@ -1,8 +1,4 @@
-"""Kernels made for one network: what lies between two convolutions goes over memory once.
-
-`torch.compile` makes them, in C++ for a CPU; for a GPU in Triton, replayed as CUDA graphs. They
-round otherwise than torch's own do, so their compiler is one of the facts of the device.
-"""
+"""Kernels for a GPU, compiled for one network: Triton's, replayed as CUDA graphs."""
 
 import os
 from pathlib import Path
@@ -26,8 +22,7 @@ def compile_network(denoiser: nn.Module, spec: ModelSpec, device: torch.device, 
     for each in given:
         torch._dynamo.mark_dynamic(each, 0)
     # A worker has no processes to spare for compiling, and none that outlive it.
-    options = {"triton.cudagraphs": device.type == "cuda", "compile_threads": 1}
-    network.compile(options=options)
+    network.compile(options={"triton.cudagraphs": True, "compile_threads": 1})
     try:
         with torch.inference_mode():
             network(*given)

@@ -1,0 +1,1 @@
+"""Kernels of our own, beside those that come with torch."""

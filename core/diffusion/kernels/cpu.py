@@ -1,0 +1,99 @@
+"""Our own kernel for CPUs: compiled by the machine's C++ compiler in two seconds, called by ctypes.
+
+Its numbers depend neither on the compiler nor on the CPU: `normalise.cpp` says why.
+"""
+
+import ctypes
+import hashlib
+import json
+import platform
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from core.diffusion.device import cxx
+from core.errors import ModelError
+
+Activation = Literal["none", "relu", "silu"]
+Normalise = Callable[[Tensor, Tensor, Tensor, int, float, Activation, Tensor | None], Tensor]
+
+_SOURCE = Path(__file__).with_name("normalise.cpp")
+_FLAGS = [
+    "-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC",
+    # Numbers stay what IEEE 754 has them; what is given up are traps and errno, for vectors.
+    "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
+]  # fmt: skip
+_X86 = ["-mprefer-vector-width=512"]  # compilers stop at 256 by themselves
+_ACTIVATIONS: dict[Activation, int] = {"none": 0, "relu": 1, "silu": 2}
+_POINTER, _LONG = ctypes.c_void_p, ctypes.c_long
+_GIVEN: list[Any] = [*[_POINTER] * 5, *[_LONG] * 5, ctypes.c_float, ctypes.c_int]
+
+
+def load(kept: Path) -> Normalise:
+    """Group normalisation that scales, shifts and activates too, from the folder `kept` or, if it
+    is not there, compiled into it. Raises ModelError.
+    """
+    library = ctypes.CDLL(str(_built(kept)))
+    called = {
+        torch.float32: library.normalise_float32,
+        torch.bfloat16: library.normalise_bfloat16,
+    }
+    for each in called.values():
+        each.argtypes, each.restype = _GIVEN, None
+
+    def normalise(
+        x: Tensor, weight: Tensor, bias: Tensor, groups: int, epsilon: float,
+        activation: Activation, film: Tensor | None,
+    ) -> Tensor:  # fmt: skip
+        """`x` [B, C, H, W] normalised; times 1 + scale, plus shift, of `film` [B, 2 C] if given."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        y = torch.empty_like(x)
+        if film is not None and film.stride(1) != 1:
+            film = film.contiguous()
+        samples, channels, height, width = x.shape
+        called[x.dtype](
+            x.data_ptr(), y.data_ptr(), weight.data_ptr(), bias.data_ptr(),
+            film.data_ptr() if film is not None else None,
+            film.stride(0) if film is not None else 0,
+            samples, height * width, channels, groups, epsilon, _ACTIVATIONS[activation],
+        )  # fmt: skip
+        return y
+
+    return normalise
+
+
+def _built(kept: Path) -> Path:
+    """The library for this machine: a home may be shared by CPUs that differ."""
+    machine = platform.machine()
+    flags = _FLAGS + (_X86 if machine in ("x86_64", "AMD64") else [])
+    command = [cxx(), *flags]
+    identity = json.dumps([command, torch.cpu.get_capabilities()], sort_keys=True, default=str)
+    name = hashlib.sha256(identity.encode() + _SOURCE.read_bytes()).hexdigest()[:16]
+    library = kept / f"normalise-{name}.so"
+    if not library.exists():
+        _compile(command, library)
+    return library
+
+
+def _compile(command: list[str], library: Path) -> None:
+    """Two workers may do so at once: whoever is last replaces the same file."""
+    library.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        made = Path(folder) / library.name
+        try:
+            subprocess.run(
+                [*command, str(_SOURCE), "-o", str(made)],
+                check=True, capture_output=True, text=True,
+            )  # fmt: skip
+        except (OSError, subprocess.CalledProcessError) as error:
+            told = (getattr(error, "stderr", None) or str(error)).strip().partition("\n")[0]
+            raise ModelError(
+                f"no kernels could be made: {told}",
+                remedy="Set `compile` to no, or see whether the compiler works.",
+            ) from error
+        made.replace(library)

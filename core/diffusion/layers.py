@@ -1,0 +1,104 @@
+"""The layers of both networks, and how a CPU draws with each in one call of a kernel."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from core.diffusion.kernels.cpu import Activation, Normalise
+
+_ONEDNN = torch.ops.mkldnn
+
+
+class Convolution(nn.Conv2d):
+    """A convolution, to which an image of the size of its result may be added.
+
+    With `packs` the weights are brought at the first image into the order that oneDNN reads, which
+    else is done at every call: the numbers are the same. What is `fused` adds, and activates by
+    `gelu`, before it rounds.
+    """
+
+    packed: Tensor | None
+
+    def __init__(
+        self, before: int, after: int, size: int, stride: int = 1, padding: int = 0
+    ) -> None:
+        super().__init__(before, after, size, stride, padding)
+        self.register_buffer("packed", None, persistent=False)
+        self.packs = self.fused = self.gelu = False
+
+    def forward(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
+        if not self.packs:
+            y = super().forward(x)
+            return y if plus is None else torch.add(plus, y)
+        how = (self.padding, self.stride, self.dilation, self.groups)
+        if self.packed is None:
+            self.packed = _ONEDNN._reorder_convolution_weight(self.weight, *how, x.shape)
+        given = (self.packed, self.bias, *how)
+        if plus is not None and self.fused:
+            add: tuple[Any, ...] = ("add", 1.0, None, [], None)
+            fused: Tensor = _ONEDNN._convolution_pointwise.binary(x, plus, *given, *add)
+            return fused
+        then: tuple[Any, ...] = ("gelu", [], "none") if self.gelu else ("none", [], "")
+        y = _ONEDNN._convolution_pointwise(x, *given, *then)
+        return y if plus is None else torch.add(plus, y)
+
+
+class Normalisation(nn.GroupNorm):
+    """Groups of channels to zero mean and unit variance; scaled and shifted, and activated.
+
+    `film` [B, 2 C] holds a scale, less 1, and a shift for each channel of each image.
+    """
+
+    def __init__(self, groups: int, channels: int, activation: Activation = "none") -> None:
+        super().__init__(groups, channels)
+        self.activation: Activation = activation
+        self.kernel: Normalise | None = None
+
+    def forward(self, x: Tensor, film: Tensor | None = None) -> Tensor:
+        if self.kernel is not None:
+            learnt = (self.weight, self.bias)
+            return self.kernel(x, *learnt, self.num_groups, self.eps, self.activation, film)
+        y = super().forward(x)
+        if film is not None:
+            scale, shift = film[:, :, None, None].chunk(2, dim=1)
+            y = y * (1 + scale) + shift
+        if self.activation == "none":
+            return y
+        return functional.silu(y) if self.activation == "silu" else functional.relu(y)
+
+
+class Remembered(nn.Module):
+    """An embedding that answers at once when it is asked the same as the last time.
+
+    A sampler tells the same contexts at every step.
+    """
+
+    def __init__(self, embed: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.embed = embed
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self._last is None or not torch.equal(self._last[0], x):
+            self._last = x.clone(), self.embed(x)
+        return self._last[1]
+
+
+def pack(network: nn.Module) -> None:
+    """Have its convolutions draw with packed weights, where oneDNN does them."""
+    known = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]  # torch's
+    for part in network.modules():
+        if isinstance(part, Convolution):
+            part.packs = known and part.weight.dtype in (torch.float32, torch.bfloat16)
+
+
+def fuse(network: nn.Module, normalise: Normalise) -> None:
+    """Have its layers draw in one call each; pixels are rounded less often than without."""
+    for part in network.modules():
+        if isinstance(part, Normalisation):
+            part.kernel = normalise
+        elif isinstance(part, Convolution):
+            part.fused = part.packs
