@@ -1,11 +1,10 @@
 """What sampling costs, and what each measure against it gains, as ratios of one run.
 
 The network is the course's (16x16x3, 64 features, 5 contexts) with random weights, which cost what
-learnt ones do, in batches of 32. Every line of a table is timed in turn, round after round, and its
-fastest round counts, so that a busy machine slows all of them alike.
+learnt ones do, in batches of a tile. Every line of a table is timed in turn, round after round, and
+its fastest round counts, so that a busy machine slows all of them alike.
 
-`--compile` adds kernels that are compiled for each network, as the setting `compile` does, which
-takes minutes; `diffusers` is compared if installed.
+Compiled kernels are timed where they can be made, and `diffusers` if it is installed.
 """
 
 import argparse
@@ -27,23 +26,26 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from core import weights
 from core.diffusion.context_unet import ContextUnet, ContextUNetConfig
-from core.diffusion.device import compute_dtype, tile_size
+from core.diffusion.device import compute_dtype, numerics, pick_device, tile_size
 from core.diffusion.guidance import Guided
 from core.diffusion.model import Model, build, describe, load_model, save_model
 from core.diffusion.noise import SampleNoise
 from core.diffusion.noise_prediction import NoisePrediction
 from core.diffusion.schedules import LinearBetas
 from core.diffusion.tile import render_tile
+from core.errors import ModelError
 from core.request.plan import noise_key
 from core.request.spec import Sampling
 from core.weights.spec import ModelSpec
 
 CONFIG = ContextUNetConfig()
 BETAS = LinearBetas()
-CPU = torch.device("cpu")
-BATCH = tile_size(CPU)
+DEVICE = pick_device()
+DTYPE = compute_dtype(DEVICE)
+BATCH = tile_size(DEVICE)
 KEYS = [noise_key(0, "benchmark", index) for index in range(BATCH)]
 CONTEXTS = np.eye(5, dtype=np.float32)[np.arange(BATCH) % 5]
+SHAPE = (BATCH, 3, 16, 16)
 COURSE_STEPS = 25  # of its 500, all alike
 MATMULS = 10
 MATMUL_FLOPS = MATMULS * 2 * 2048**3
@@ -58,15 +60,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         path = Path(folder) / "course.safetensors"
         model, network, drawing = _model(path)
-        models = {"course": model, "bundled": load_model(weights.bundled())}
-        if options.compile:
+        models = {"course": model, "bundled": load_model(weights.bundled(), DEVICE)}
+        try:
             kernels = Path(folder) / "kernels"
-            models["course, compiled"] = load_model(path, kernels=kernels)
-            models["bundled, compiled"] = load_model(weights.bundled(), kernels=kernels)
+            models["course, compiled"] = load_model(path, DEVICE, kernels)
+            models["bundled, compiled"] = load_model(weights.bundled(), DEVICE, kernels)
+        except ModelError as error:
+            print(f"compiled kernels are left out: {error}\n")
         rate = _matmul_rates(options.rounds)
-        print(f"machine   {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}")
+        print(f"machine   {platform.machine()}, {numerics(DEVICE, DTYPE, BATCH)['device']}")
         print(f"torch     {torch.__version__}, {torch.get_num_threads()} threads, batch {BATCH}")
-        print(f"dtype     {str(compute_dtype(CPU)).removeprefix('torch.')} by default here")
+        print(f"dtype     {str(DTYPE).removeprefix('torch.')} by default here")
         for dtype, gflops in rate.items():
             print(f"matmul    {gflops:.0f} GFLOP/s in {dtype}, 2048 x 2048")
         print(f"network   {model.spec.flops / 1e6:.0f} MFLOP an evaluation of one sprite\n")
@@ -80,7 +84,7 @@ def main() -> None:
 
 
 def _forwards(network: ContextUnet, compiled: Model | None) -> Actions:
-    x, t, c = torch.randn(BATCH, 3, 16, 16), torch.rand(BATCH), torch.from_numpy(CONTEXTS)
+    x, t, c = _noise(), torch.rand(BATCH).to(DEVICE), _contexts()
     plain = x.to(memory_format=torch.channels_last)
     spread = copy.deepcopy(network)
     spread.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stub
@@ -88,15 +92,15 @@ def _forwards(network: ContextUnet, compiled: Model | None) -> Actions:
     found: Actions = {
         "float32, as the course runs it": partial(network, x, t, c),
         "channels last": partial(spread, plain, t, c),
-        "and normalisations folded": partial(folded, plain, t, c),
+        "normalisations folded, packed": partial(folded, plain, t, c),
     }
-    if compute_dtype(CPU) == torch.bfloat16:
+    if DTYPE is torch.bfloat16:
         half = _drawing(network, torch.bfloat16)
         found["and bfloat16"] = partial(half, plain.bfloat16(), t, c.bfloat16())
     if compiled is not None:
         assert isinstance(compiled.denoiser, NoisePrediction)
-        made, dtype = compiled.denoiser.unet, compute_dtype(CPU)
-        found["and kernels of its own"] = partial(made, plain.to(dtype), t, c.to(dtype))
+        made = compiled.denoiser.unet
+        found["and compiled kernels"] = partial(made, plain.to(DTYPE), t, c.to(DTYPE))
     return found
 
 
@@ -114,8 +118,7 @@ def _loops(model: Model, network: ContextUnet, dtype: torch.dtype) -> Actions:
 
 
 def _guided(model: Model) -> Actions:
-    x, sigma = torch.randn(BATCH, 3, 16, 16), torch.full((BATCH,), 2.0)
-    context = torch.from_numpy(CONTEXTS)
+    x, sigma, context = _noise(), torch.full((BATCH,), 2.0), _contexts()
 
     def apart() -> None:
         model.denoiser(x, sigma, context)
@@ -130,14 +133,14 @@ def _guided(model: Model) -> Actions:
 def _shares(model: Model, rounds: int) -> None:
     """What is done at every step beside the network, as a share of the step."""
     assert isinstance(model.denoiser, NoisePrediction)
-    unet, noise = model.denoiser.unet, SampleNoise(KEYS, (3, 16, 16))
-    x, sigma = torch.randn(BATCH, 3, 16, 16), torch.full((BATCH,), 2.0)
-    context, t = torch.from_numpy(CONTEXTS), torch.rand(BATCH)
+    unet, noise = model.denoiser.unet, SampleNoise(KEYS, SHAPE[1:], device=DEVICE)
+    x, sigma, context = _noise(), torch.full((BATCH,), 2.0), _contexts()
+    t = torch.rand(BATCH).to(DEVICE)
     took = _timed(
         {
             "step": lambda: model.denoiser(x, sigma, context),
             "embedding times": lambda: (unet.timeembed1(t), unet.timeembed2(t)),
-            "embedding contexts": lambda: (
+            "contexts, after the first step": lambda: (
                 unet.contextembed1(context.to(unet.dtype)),
                 unet.contextembed2(context.to(unet.dtype)),
             ),
@@ -163,7 +166,7 @@ def _headline(models: dict[str, Model], network: ContextUnet, rounds: int) -> No
     asked |= {f"{name}, guided": (model, guided) for name, model in models.items()}
     actions: Actions = {name: partial(_drawn, *each) for name, each in asked.items()}
     actions["whole"] = partial(_course_whole, network)
-    actions["matmul"] = _matmul(compute_dtype(CPU))
+    actions["matmul"] = _matmul(DTYPE)
     took = _rounds(actions, rounds)
     course = BATCH / (min(took["whole"]) * BETAS.timesteps / COURSE_STEPS)
     ours = BATCH / min(took["course"])
@@ -183,11 +186,11 @@ def _headline(models: dict[str, Model], network: ContextUnet, rounds: int) -> No
 
 def _course(network: ContextUnet, times: list[int]) -> Tensor:
     """DDIM as the course writes it: a tensor of the time and the coefficients at each step."""
-    alpha_bar = torch.tensor(BETAS.alpha_bar, dtype=network.dtype)
+    alpha_bar = torch.tensor(BETAS.alpha_bar, dtype=network.dtype, device=DEVICE)
     x, context = _start(network.dtype)
     for now, then in pairwise(times):
-        t = torch.tensor([now / BETAS.timesteps], dtype=network.dtype)[:, None, None, None]
-        noise = network(x, t, context)
+        t = torch.tensor([now / BETAS.timesteps], dtype=network.dtype, device=DEVICE)
+        noise = network(x, t[:, None, None, None], context)
         a, b = alpha_bar[now], alpha_bar[then]
         x = b.sqrt() / a.sqrt() * (x - (1 - a).sqrt() * noise) + (1 - b).sqrt() * noise
     return x
@@ -195,11 +198,11 @@ def _course(network: ContextUnet, times: list[int]) -> Tensor:
 
 def _course_whole(network: ContextUnet) -> Tensor:
     """The first of the course's 500 steps with its extra noise."""
-    betas = torch.tensor([1 - b / a for a, b in pairwise(BETAS.alpha_bar)])
-    alpha_bar = torch.tensor(BETAS.alpha_bar)
-    x, context = torch.randn(BATCH, 3, 16, 16), torch.from_numpy(CONTEXTS)
+    betas = torch.tensor([1 - b / a for a, b in pairwise(BETAS.alpha_bar)], device=DEVICE)
+    alpha_bar = torch.tensor(BETAS.alpha_bar, device=DEVICE)
+    x, context = _start(torch.float32)
     for now in range(BETAS.timesteps, BETAS.timesteps - COURSE_STEPS, -1):
-        t = torch.tensor([now / BETAS.timesteps])[:, None, None, None]
+        t = torch.tensor([now / BETAS.timesteps], device=DEVICE)[:, None, None, None]
         noise, beta = network(x, t, context), betas[now - 1]
         mean = (x - noise * (beta / (1 - alpha_bar[now]).sqrt())) / (1 - beta).sqrt()
         x = mean + beta.sqrt() * torch.randn_like(x)
@@ -221,14 +224,23 @@ def _diffusers(network: ContextUnet, scheduler: object) -> Tensor:
     scheduler.set_timesteps(25)
     x, context = _start(network.dtype)
     for t in scheduler.timesteps:
-        noise = network(x, ((t + 1)[None] / BETAS.timesteps).to(network.dtype), context)
+        share = ((t + 1)[None] / BETAS.timesteps).to(DEVICE, network.dtype)
+        noise = network(x, share, context)
         x = scheduler.step(noise, t, x).prev_sample
     return x
 
 
 def _start(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Noise, and the contexts."""
-    return torch.randn(BATCH, 3, 16, 16, dtype=dtype), torch.from_numpy(CONTEXTS).to(dtype)
+    return _noise().to(dtype), _contexts().to(dtype)
+
+
+def _noise() -> Tensor:
+    return torch.randn(SHAPE).to(DEVICE)
+
+
+def _contexts() -> Tensor:
+    return torch.from_numpy(CONTEXTS).to(DEVICE)
 
 
 def _ours(model: Model, sampling: Sampling) -> object:
@@ -254,6 +266,8 @@ def _rounds(actions: Actions, rounds: int) -> dict[str, list[float]]:
         for name, action in actions.items():
             started = time.perf_counter()
             action()
+            if DEVICE.type == "cuda":
+                torch.cuda.synchronize()
             if number:  # the first warms up
                 took[name].append(time.perf_counter() - started)
     return took
@@ -283,16 +297,17 @@ def _model(path: Path) -> tuple[Model, ContextUnet, dict[torch.dtype, Model]]:
     denoiser = build(spec)
     assert isinstance(denoiser, NoisePrediction)
     save_model(path, spec, denoiser)
-    model, network = load_model(path), denoiser.unet.eval().requires_grad_(False)
+    model = load_model(path, DEVICE)
+    network = denoiser.unet.eval().requires_grad_(False).to(DEVICE)
     single = copy.deepcopy(denoiser)
-    single.draw_only(CPU, torch.float32)
-    drawing = {torch.float32: replace(model, denoiser=single), compute_dtype(CPU): model}
+    single.draw_only(DEVICE, torch.float32)
+    drawing = {torch.float32: replace(model, denoiser=single), DTYPE: model}
     return model, network, drawing
 
 
 def _drawing(network: ContextUnet, dtype: torch.dtype) -> ContextUnet:
     made = copy.deepcopy(network)
-    made.draw_only(CPU, dtype)
+    made.draw_only(DEVICE, dtype)
     return made
 
 
@@ -303,14 +318,14 @@ def _flops(network: ContextUnet) -> int:
 
 
 def _matmul_rates(rounds: int) -> dict[str, float]:
-    dtypes = {torch.float32, compute_dtype(CPU)}
+    dtypes = {torch.float32, DTYPE}
     took = _timed({str(d).removeprefix("torch."): _matmul(d) for d in dtypes}, rounds)
     return {name: MATMUL_FLOPS / seconds / 1e9 for name, seconds in took.items()}
 
 
 def _matmul(dtype: torch.dtype) -> Callable[[], object]:
     """`MATMUL_FLOPS` of one product after the other, as long as a tile or so."""
-    square = torch.randn(2048, 2048).to(dtype)
+    square = torch.randn(2048, 2048).to(DEVICE, dtype)
 
     def multiply() -> None:
         for _ in range(MATMULS):
@@ -321,7 +336,6 @@ def _matmul(dtype: torch.dtype) -> Callable[[], object]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--compile", action="store_true", help="time torch.compile too")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each table")
     parser.add_argument("--threads", type=int, help="threads of torch")
     return parser.parse_args()

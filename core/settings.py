@@ -69,7 +69,7 @@ class Settings:
     keep_dataset_days: float = _setting(0.0, "`gc` removes datasets after so many days; 0: never.")
     renderer: str = _setting("diffusion", "diffusion, or fake: seeded bytes, to test scheduling.")
     compile: str = _setting(
-        "no", "yes: draw faster, with kernels compiled here, in a numerics class of their own."
+        "auto", "Draw faster, with kernels compiled here: auto if they can be, yes or no."
     )
     fake_rate: float = _setting(1000.0, "Sprites a second that the fake renderer pretends to make.")
     log_level: str = _setting("info", "debug, info, warning or error.")
@@ -93,9 +93,9 @@ class Settings:
         return not self.broker_url
 
     @property
-    def kernels(self) -> Path | None:
-        """Where compiled kernels are kept; None if none are to be made."""
-        return self.home / "cache" / "kernels" if self.compile == "yes" else None
+    def kernels(self) -> Path:
+        """Where compiled kernels are kept."""
+        return self.home / "cache" / "kernels"
 
     @property
     def logs(self) -> Path:
@@ -262,7 +262,7 @@ def _check(values: Mapping[str, Any]) -> list[Fault]:
         faults.append(Fault("renew_seconds", f"{renew:g}", problem, remedy))
     choices = {
         "renderer": ("diffusion", "fake"),
-        "compile": ("no", "yes"),
+        "compile": ("auto", "yes", "no"),
         "log_level": ("debug", "info", "warning", "error"),
     }
     for name, allowed in choices.items():

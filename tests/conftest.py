@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", Redis, Postgres, Ceph)
 
+# Kernels would be compiled anew for the home of every test; whoever tests them says so.
+os.environ["SPRITEMILL_COMPILE"] = "no"
+
 
 @dataclass(frozen=True, slots=True)
 class Bucket:

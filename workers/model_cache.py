@@ -43,7 +43,7 @@ class ModelCache:
             return FakeRenderer(self.spec(sha256).size, self._settings.fake_rate)
         from workers import renderer
 
-        return renderer.load(self.file(sha256), kernels=self._settings.kernels)
+        return renderer.load(self.file(sha256), self._settings)
 
     def file(self, sha256: str) -> Path:
         """The weights' file with its hash proved, once in the life of this process."""

@@ -37,10 +37,11 @@ def name(facts: Facts) -> str:
 
 
 def main() -> None:
-    from core.diffusion import device
+    from core.diffusion import device, kernels
 
     try:
-        facts = device.facts(compiled=configuration.load().kernels is not None)
+        chosen = kernels.chosen(configuration.load(), device.pick_device())
+        facts = device.facts(compiled=chosen is not None)
     except SpritemillError as error:
         sys.exit(str(error))
     memory = device.memory(device.pick_device()) or of_machine()

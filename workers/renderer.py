@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.diffusion import device
+from core.diffusion import device, kernels
 from core.diffusion.model import Model, load_model
 from core.diffusion.tile import Watch, render_tile
 from core.diffusion.torus import Sides, on_torus
 from core.request.spec import Request
+from core.settings import Settings
 from core.sprites.given import Given
 
 
@@ -49,6 +50,7 @@ class DiffusionRenderer:
         return self._models[sides]
 
 
-def load(path: Path, watch: Watch | None = None, kernels: Path | None = None) -> DiffusionRenderer:
-    """`watch` wraps what its samplers walk; `kernels` is as of `load_model`. Raises ModelError."""
-    return DiffusionRenderer(load_model(path, device.pick_device(), kernels), watch)
+def load(path: Path, settings: Settings, watch: Watch | None = None) -> DiffusionRenderer:
+    """`watch` wraps what its samplers walk. Raises ModelError."""
+    place = device.pick_device()
+    return DiffusionRenderer(load_model(path, place, kernels.chosen(settings, place)), watch)

@@ -2,13 +2,11 @@
 
 import os
 import platform
-import shutil
 from importlib.metadata import version
 from typing import Any
 
 import torch
 
-from core.errors import UsageError
 from core.request.plan import RENDERER_VERSION
 
 _CPU_TILE = 32
@@ -55,31 +53,11 @@ def numerics(
 
 def facts(*, compiled: bool) -> dict[str, Any]:
     """The numerics of the device that this process would render on, with kernels `compiled` here
-    or with torch's own. Raises UsageError where nothing compiles.
+    or with torch's own.
     """
     device = pick_device()
-    kernels = compiled_kernels(device) if compiled else ""
+    kernels = _compiled(device) if compiled else ""
     return numerics(device, compute_dtype(device), tile_size(device), kernels)
-
-
-def compiled_kernels(device: torch.device) -> str:
-    """What the pixels depend on of a device's compiled kernels: of a CPU's, not on the compiler.
-
-    Raises UsageError.
-    """
-    if device.type == "cuda":
-        return f"triton {version('triton')}"
-    if shutil.which(cxx()) is None:
-        raise UsageError(
-            f"compile = yes: there is no C++ compiler {cxx()} here.",
-            remedy="Install g++, or set it to no.",
-        )
-    return "fused"
-
-
-def cxx() -> str:
-    """The C++ compiler's name or path."""
-    return os.environ.get("CXX", "g++")
 
 
 def memory(device: torch.device) -> int:
@@ -87,6 +65,11 @@ def memory(device: torch.device) -> int:
     if device.type != "cuda":
         return 0
     return int(torch.cuda.get_device_properties(device).total_memory)
+
+
+def _compiled(device: torch.device) -> str:
+    """What the pixels depend on of compiled kernels: of a CPU's, not on the compiler."""
+    return f"triton {version('triton')}" if device.type == "cuda" else "fused"
 
 
 def _name(device: torch.device) -> str:

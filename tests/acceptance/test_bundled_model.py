@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -50,3 +51,26 @@ def looks_like_a_sprite(picture: Path) -> None:
     assert set(np.unique(alpha)) <= {0, 255}
     assert 0 < (alpha > 0).mean() < 1, "neither empty nor full"
     assert not pixels[alpha == 0].any(), "what is transparent has no colour"
+
+
+def test_kernels_are_compiled_where_they_can_be(spritemill: Program) -> None:
+    request = spritemill.request('{"samples": 3, "contexts": [{"class": "potion"}]}')
+    without = {"CXX": "no-such-compiler", **REAL}
+    plain = spritemill("run", request, "--home", "plain", "--json", **without)
+    assert plain.code == 0, plain
+    assert "kernels" not in numerics(plain.json["dataset"])
+    made = spritemill("run", request, "--json", **REAL)
+    assert made.code == 0, made
+    dataset = made.json["dataset"]
+    assert numerics(dataset) == numerics(plain.json["dataset"]) | {"kernels": "fused"}
+    again = spritemill("verify", dataset, "--regenerate", "3", "--json", **REAL)
+    assert (again.code, again.json["regenerated"]["equal"]) == (0, 3)
+    elsewhere = spritemill(
+        "verify", dataset, "--regenerate", "3", SPRITEMILL_COMPILE="no", **REAL
+    )  # fmt: skip
+    assert (elsewhere.code, "kernels" in elsewhere.out) == (0, True)
+
+
+def numerics(dataset: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((Path(dataset) / "manifest.json").read_text())["numerics"]
+    return found

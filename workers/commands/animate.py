@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from core.diffusion.film import Film, Show
 from core.errors import SpritemillError
 from core.request import load
 from core.request.plan import Plan
+from core.settings import Settings
 from core.sprites.animation import Kind, animate, arrange
 from workers import renderer
 from workers.model_cache import ModelCache
@@ -36,10 +38,10 @@ class Asked:
     columns: int
 
 
-def film(plan: Plan, asked: Asked, models: ModelCache, sha256: str) -> bytes:
+def film(plan: Plan, asked: Asked, file: Path, read: Settings) -> bytes:
     """The file of the animation."""
     watcher = Film(asked.show, plan.request.pixels.alpha or "binary")
-    drawing = renderer.load(models.file(sha256), watcher.watching)
+    drawing = renderer.load(file, read, watcher.watching)
     finished = finishing(plan, drawing, Unwatched())
     watcher.reels.clear()  # finishing may have drawn
     samples = list(plan.spread(asked.sprites))
@@ -72,7 +74,7 @@ def main(sha256: str) -> None:
     models = ModelCache(read, storage.connect(read))
     given = json.load(sys.stdin)
     plan = Plan(load.parse(given.pop("request")), models.spec(sha256))
-    sys.stdout.buffer.write(film(plan, Asked(**given), models, sha256))
+    sys.stdout.buffer.write(film(plan, Asked(**given), models.file(sha256), read))
 
 
 if __name__ == "__main__":

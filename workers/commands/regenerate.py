@@ -40,9 +40,10 @@ def _samples(plan: Plan, wanted: Iterable[Sequence[Any]]) -> list[Sample]:
 def _numerics(read: Settings) -> dict[str, Any]:
     if read.renderer == "fake":
         return {"renderer": "fake"}
-    from core.diffusion import device
+    from core.diffusion import device, kernels
 
-    return device.facts(compiled=read.kernels is not None)
+    chosen = kernels.chosen(read, device.pick_device())
+    return device.facts(compiled=chosen is not None)
 
 
 def _say(out: BinaryIO, document: dict[str, Any], data: bytes = b"") -> None:

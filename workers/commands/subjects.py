@@ -83,7 +83,7 @@ def drawer(options: Options) -> Drawer | None:
 
         path = Path(options.subject)
         spec = _fitting(weights.read_spec(path))
-        return Drawer(spec, weights.sha256(path), renderer.load(path))
+        return Drawer(spec, weights.sha256(path), renderer.load(path, settings.load()))
     if options.kind == "weights":
         read = settings.load()
         models = ModelCache(read, storage.connect(read))

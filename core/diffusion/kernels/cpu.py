@@ -6,7 +6,9 @@ Its numbers depend neither on the compiler nor on the CPU: `normalise.cpp` says 
 import ctypes
 import hashlib
 import json
+import os
 import platform
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -16,7 +18,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from core.diffusion.device import cxx
 from core.errors import ModelError
 
 Activation = Literal["none", "relu", "silu"]
@@ -71,7 +72,7 @@ def _built(kept: Path) -> Path:
     """The library for this machine: a home may be shared by CPUs that differ."""
     machine = platform.machine()
     flags = _FLAGS + (_X86 if machine in ("x86_64", "AMD64") else [])
-    command = [cxx(), *flags]
+    command = [os.environ.get("CXX", "g++"), *flags]
     identity = json.dumps([command, torch.cpu.get_capabilities()], sort_keys=True, default=str)
     name = hashlib.sha256(identity.encode() + _SOURCE.read_bytes()).hexdigest()[:16]
     library = kept / f"normalise-{name}.so"
@@ -82,18 +83,23 @@ def _built(kept: Path) -> Path:
 
 def _compile(command: list[str], library: Path) -> None:
     """Two workers may do so at once: whoever is last replaces the same file."""
-    library.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-        made = Path(folder) / library.name
-        try:
+    if shutil.which(command[0]) is None:
+        raise ModelError(
+            f"there is no C++ compiler {command[0]} here.",
+            remedy="Install g++, or set `compile` to auto or no.",
+        )
+    try:
+        library.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+            made = Path(folder) / library.name
             subprocess.run(
                 [*command, str(_SOURCE), "-o", str(made)],
                 check=True, capture_output=True, text=True,
             )  # fmt: skip
-        except (OSError, subprocess.CalledProcessError) as error:
-            told = (getattr(error, "stderr", None) or str(error)).strip().partition("\n")[0]
-            raise ModelError(
-                f"no kernels could be made: {told}",
-                remedy="Set `compile` to no, or see whether the compiler works.",
-            ) from error
-        made.replace(library)
+            made.replace(library)
+    except (OSError, subprocess.CalledProcessError) as error:
+        told = (getattr(error, "stderr", None) or str(error)).strip().partition("\n")[0]
+        raise ModelError(
+            f"no kernels could be made: {told}",
+            remedy="Set `compile` to auto or no, or see whether the compiler works.",
+        ) from error
