@@ -27,7 +27,7 @@ class SampleNoise:
         device: torch.device | str = "cpu",
     ) -> None:  # fmt: skip
         """`shape` is C, H, W; `chroma` is the model's (see `muted`)."""
-        self._keys = [int.from_bytes(key, "little") for key in keys]
+        self._streams = [np.random.Philox(key=int.from_bytes(key, "little")) for key in keys]
         self._shape = shape
         self._chroma = chroma
         self._device = device
@@ -48,11 +48,18 @@ class SampleNoise:
     def _draw(self, block: int) -> Tensor:
         count = math.prod(self._shape)
         even = count + count % 2
-        bits = np.stack(
-            [np.random.Philox(key=key, counter=block << 128).random_raw(even) for key in self._keys]
-        )
+        bits = np.stack([_block(stream, block).random_raw(even) for stream in self._streams])
         normals = _normals(bits, self._device)[:, :count]
-        return muted(normals.reshape(len(self._keys), *self._shape), self._chroma)
+        return muted(normals.reshape(len(bits), *self._shape), self._chroma)
+
+
+def _block(stream: np.random.Philox, number: int) -> np.random.Philox:
+    """A stream at the start of a block: to make a stream takes as long as to draw a block."""
+    state = stream.state
+    state["state"]["counter"] = np.array([0, 0, number, 0], dtype=np.uint64)
+    state["buffer_pos"] = len(state["buffer"])  # nothing is left over of another block
+    stream.state = state
+    return stream
 
 
 def muted(noise: Tensor, chroma: float) -> Tensor:

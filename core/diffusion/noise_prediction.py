@@ -37,7 +37,7 @@ class NoisePrediction(nn.Module):
         )
         scaled = (x / (1 + s**2).sqrt()).to(dtype, memory_format=torch.channels_last)
         noise = self.unet(scaled, t, context.to(dtype))
-        return torch.sub(x, s * noise.to(x.dtype))
+        return torch.sub(x, s * noise.to(x.dtype, memory_format=torch.contiguous_format))
 
     def time(self, sigma: Tensor) -> Tensor:
         """The times [B] in 1..T, float64 and with fractions, at which noise is `sigma` [B]."""

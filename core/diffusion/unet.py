@@ -220,4 +220,6 @@ class Preconditioned(nn.Module):
         c_noise = sigma.log() / 4
         folded = (c_in * x).to(dtype, memory_format=torch.channels_last)
         f = self.unet(folded, c_noise, context.to(dtype))
-        return torch.add(c_skip * x, c_out * f.float())
+        # As x lies in memory: a sum of two orders takes eight times as long.
+        f = f.to(torch.float32, memory_format=torch.contiguous_format)
+        return torch.add(c_skip * x, c_out * f)
