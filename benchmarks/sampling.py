@@ -157,8 +157,8 @@ def _shares(model: Model, rounds: int) -> None:
 
 
 def _headline(models: dict[str, Model], network: ContextUnet, rounds: int) -> None:
-    """Against the course's 500 steps; and against what the machine multiplies in the same rounds:
-    the rates of a shared machine's two kinds of arithmetic rise and fall apart.
+    """Against the course's 500 steps; and each against what the machine multiplies right before
+    and after it, for a shared machine's rate rises and falls within seconds.
     """
     sampling = Sampling(sampler="dpmpp_2m", steps=12, guidance=1.0)
     asked = {name: (model, sampling) for name, model in models.items()}
@@ -167,24 +167,41 @@ def _headline(models: dict[str, Model], network: ContextUnet, rounds: int) -> No
             update={"sampler": model.spec.defaults.sampler, "guidance": 2.5}
         )
         asked[f"{name}, guided"] = (model, guided)
-    actions: Actions = {name: partial(_drawn, *each) for name, each in asked.items()}
-    actions["whole"] = partial(_course_whole, network)
-    actions["matmul"] = _matmul(DTYPE)
-    took = _rounds(actions, rounds)
-    course = BATCH / (min(took["whole"]) * BETAS.timesteps / COURSE_STEPS)
-    ours = BATCH / min(took["course"])
+    drawn: Actions = {name: partial(_drawn, *each) for name, each in asked.items()}
+    took = _timed({"whole": partial(_course_whole, network), "ours": drawn["course"]}, rounds)
+    course = BATCH / (took["whole"] * BETAS.timesteps / COURSE_STEPS)
+    ours = BATCH / took["ours"]
     print(f"the course's 500 steps      {course:8.2f} sprites/s ({COURSE_STEPS} of them timed)")
     print(f"12 evaluations of ours      {ours:8.2f} sprites/s   x {ours / course:.1f}\n")
-    rates = MATMUL_FLOPS / np.array(took["matmul"])
-    print(f"matmul, in the same rounds: {rates.min() / 1e9:.0f} to {rates.max() / 1e9:.0f} GFLOP/s")
+    pairs = _beside_matmuls(drawn, rounds)
+    rates = MATMUL_FLOPS / np.concatenate(list(pairs.values()))[:, 1]
+    print(
+        f"matmul, before and after each: {rates.min() / 1e9:.0f} to {rates.max() / 1e9:.0f} GFLOP/s"
+    )
     for name, (model, how) in asked.items():
+        seconds, multiplying = np.array(pairs[name]).T
         evaluations = 12 * BATCH * (1 if how is sampling else 2)
-        reached = evaluations * model.spec.flops / np.array(took[name])
-        low, middle, high = np.quantile(reached / rates, [0, 0.5, 1])
+        reached = evaluations * model.spec.flops / seconds
+        shares = reached / (MATMUL_FLOPS / multiplying)
+        low, middle, high = np.quantile(shares, [0.25, 0.5, 0.75])
         print(
-            f"  {name:26} {BATCH / min(took[name]):7.1f} sprites/s, {reached.max() / 1e9:5.0f} "
-            f"GFLOP/s at best; of the matmul rate {middle:.2f} ({low:.2f} to {high:.2f})"
+            f"  {name:26} {BATCH / seconds.min():7.1f} sprites/s, {reached.max() / 1e9:5.0f} "
+            f"GFLOP/s at best; of the matmul rate {middle:.2f} (half of rounds {low:.2f} to {high:.2f})"
         )
+
+
+def _beside_matmuls(actions: Actions, rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """Each action's rounds, in seconds, with those of `MATMUL_FLOPS` around it."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in actions}
+    multiply = _matmul(DTYPE)
+    for number in range(rounds + 1):
+        before = _seconds(multiply)
+        for name, action in actions.items():
+            took, after = _seconds(action), _seconds(multiply)
+            if number:  # the first warms up
+                found[name].append((took, (before + after) / 2))
+            before = after
+    return found
 
 
 def _course(network: ContextUnet, times: list[int]) -> Tensor:
@@ -267,13 +284,18 @@ def _rounds(actions: Actions, rounds: int) -> dict[str, list[float]]:
     took: dict[str, list[float]] = {name: [] for name in actions}
     for number in range(rounds + 1):
         for name, action in actions.items():
-            started = time.perf_counter()
-            action()
-            if DEVICE.type == "cuda":
-                torch.cuda.synchronize()
+            seconds = _seconds(action)
             if number:  # the first warms up
-                took[name].append(time.perf_counter() - started)
+                took[name].append(seconds)
     return took
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
 
 
 def _table(title: str, actions: Actions, rounds: int) -> None:

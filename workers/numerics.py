@@ -37,7 +37,8 @@ def name(facts: Facts) -> str:
 
 
 def main() -> None:
-    from core.diffusion import device, kernels
+    from core.diffusion import device
+    from workers import kernels
 
     try:
         chosen = kernels.chosen(configuration.load(), device.pick_device())

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.diffusion import device, kernels
+from core.diffusion import device
 from core.diffusion.model import Model, load_model
 from core.diffusion.tile import Watch, render_tile
 from core.diffusion.torus import Sides, on_torus
 from core.request.spec import Request
 from core.settings import Settings
 from core.sprites.given import Given
+from workers import kernels
 
 
 class DiffusionRenderer:

@@ -73,7 +73,7 @@ class Normalisation(nn.GroupNorm):
 class Remembered(nn.Module):
     """An embedding that answers at once when it is asked the same as the last time.
 
-    A sampler tells the same contexts at every step.
+    A sampler tells the same contexts at every step. For CPUs: a GPU would have to be waited for.
     """
 
     def __init__(self, embed: Callable[[Tensor], Tensor]) -> None:

@@ -14,6 +14,7 @@ from core.diffusion.context_unet import ContextUNetConfig
 from core.diffusion.denoiser import Denoiser
 from core.diffusion.device import compute_dtype
 from core.diffusion.kernels import cpu, cuda
+from core.diffusion.kernels.cpu import Kernels
 from core.diffusion.noise_prediction import NoisePrediction
 from core.diffusion.schedules import LinearBetas
 from core.diffusion.unet import Preconditioned, UNetConfig
@@ -31,6 +32,7 @@ class Model:
     denoiser: Denoiser
     sha256: str
     device: torch.device
+    kernels: Kernels | None = None
 
 
 def load_model(
@@ -51,11 +53,11 @@ def load_model(
             f"{path.name} does not hold the network that its header describes: {error}.",
             remedy="Export it again.",
         ) from error
-    kernel = cpu.load(kernels) if kernels is not None and place.type == "cpu" else None
-    denoiser.draw_only(place, compute_dtype(place), kernel)
+    own = cpu.load(kernels) if kernels is not None and place.type == "cpu" else None
+    denoiser.draw_only(place, compute_dtype(place), own.normalise if own else None)
     if kernels is not None and place.type == "cuda":
         cuda.compile_network(denoiser, spec, place, kernels)
-    return Model(spec, denoiser, weights.sha256(path), place)
+    return Model(spec, denoiser, weights.sha256(path), place, own)
 
 
 def save_model(path: Path, spec: ModelSpec, denoiser: Trainable) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.diffusion.kernels.cpu import Philox, Words
 from core.weights.spec import ModelSpec
 
 _COLOURS = 3
@@ -24,18 +26,22 @@ class SampleNoise:
 
     def __init__(
         self, keys: Sequence[bytes], shape: tuple[int, ...], chroma: float = 1.0,
-        device: torch.device | str = "cpu",
+        device: torch.device | str = "cpu", philox: Philox | None = None,
     ) -> None:  # fmt: skip
-        """`shape` is C, H, W; `chroma` is the model's (see `muted`)."""
-        self._streams = [np.random.Philox(key=int.from_bytes(key, "little")) for key in keys]
+        """`shape` is C, H, W; `chroma` is the model's (see `muted`); `philox` draws as numpy's."""
+        words = np.frombuffer(b"".join(keys), dtype="<u8").reshape(-1, 2)
+        self._bits = partial(philox, words) if philox else _Streams(words)
         self._shape = shape
         self._chroma = chroma
         self._device = device
 
     @classmethod
-    def of(cls, spec: ModelSpec, keys: Sequence[bytes], device: torch.device | str = "cpu") -> Self:
+    def of(
+        cls, spec: ModelSpec, keys: Sequence[bytes], device: torch.device | str = "cpu",
+        philox: Philox | None = None,
+    ) -> Self:  # fmt: skip
         """The noise that a model is sampled with, for samples of its size."""
-        return cls(keys, (spec.channels, spec.size, spec.size), spec.chroma, device)
+        return cls(keys, (spec.channels, spec.size, spec.size), spec.chroma, device, philox)
 
     def initial(self) -> Tensor:
         """What sampling starts from, [B, *shape] float32."""
@@ -48,18 +54,26 @@ class SampleNoise:
     def _draw(self, block: int) -> Tensor:
         count = math.prod(self._shape)
         even = count + count % 2
-        bits = np.stack([_block(stream, block).random_raw(even) for stream in self._streams])
+        bits = self._bits(block, even)
         normals = _normals(bits, self._device)[:, :count]
         return muted(normals.reshape(len(bits), *self._shape), self._chroma)
 
 
-def _block(stream: np.random.Philox, number: int) -> np.random.Philox:
-    """A stream at the start of a block: to make a stream takes as long as to draw a block."""
-    state = stream.state
-    state["state"]["counter"] = np.array([0, 0, number, 0], dtype=np.uint64)
-    state["buffer_pos"] = len(state["buffer"])  # nothing is left over of another block
-    stream.state = state
-    return stream
+class _Streams:
+    """Numpy's, each set to a block: to make one takes as long as to draw a block."""
+
+    def __init__(self, keys: Words) -> None:
+        self._streams = [np.random.Philox(key=key) for key in keys]
+
+    def __call__(self, block: int, count: int) -> Words:
+        return np.stack([self._drawn(stream, block, count) for stream in self._streams])
+
+    def _drawn(self, stream: np.random.Philox, block: int, count: int) -> Words:
+        state = stream.state
+        state["state"]["counter"] = np.array([0, 0, block, 0], dtype=np.uint64)
+        state["buffer_pos"] = len(state["buffer"])  # nothing is left over of another block
+        stream.state = state
+        return stream.random_raw(count)
 
 
 def muted(noise: Tensor, chroma: float) -> Tensor:

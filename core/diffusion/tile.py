@@ -46,7 +46,8 @@ def render_tile(
         raise UsageError(f"keys: a tile holds 1 to {size} sprites, not {count}.")
     sampler, guidance = _resolved(sampling)
     padded = [*keys, *[keys[0]] * (size - count)]
-    noise = SampleNoise.of(spec, padded, model.device)
+    philox = model.kernels.philox if model.kernels else None
+    noise = SampleNoise.of(spec, padded, model.device, philox)
     negative = None if negatives is None else _padded(negatives, size, model.device)
     sigmas: Sequence[float] = levels(spec, sampling)
     scale: float | Tensor = guidance

@@ -49,7 +49,7 @@ class Residual(nn.Module):
         super().__init__()
         self.norm1 = Normalisation(before // group, before, "silu")
         self.conv1 = Convolution(before, after, 3, padding=1)
-        self.film: nn.Linear | Share = nn.Linear(embedding, 2 * after)
+        self.film: nn.Linear | Columns = nn.Linear(embedding, 2 * after)
         self.norm2 = Normalisation(after // group, after, "silu")
         self.conv2 = Convolution(after, after, 3, padding=1)
         self.skip = Convolution(before, after, 1) if before != after else nn.Identity()
@@ -63,7 +63,7 @@ class Residual(nn.Module):
         return y
 
 
-class Share(nn.Module):
+class Columns(nn.Module):
     """Some columns of what was computed for all."""
 
     def __init__(self, start: int, stop: int) -> None:
@@ -71,8 +71,8 @@ class Share(nn.Module):
         self.start = start
         self.stop = stop
 
-    def forward(self, all_of_it: Tensor) -> Tensor:
-        return all_of_it[:, self.start : self.stop]
+    def forward(self, rows: Tensor) -> Tensor:
+        return rows[:, self.start : self.stop]
 
 
 class Attention(nn.Module):
@@ -110,7 +110,7 @@ class UNet(nn.Module):
             self.context = nn.Linear(config.context, e)
             self.context2 = nn.Linear(e, e)
             nn.init.normal_(self.context.weight, std=0.5)  # one-hots: loud enough at once
-            self.told: Callable[[Tensor], Tensor] = self._told
+            self.tell: Callable[[Tensor], Tensor] = self._tell
         self.level1 = nn.Linear(2 * _FREQUENCIES, e)
         self.level2 = nn.Linear(e, e)
         self.films: nn.Module = nn.Identity()
@@ -138,7 +138,8 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor, level: Tensor, context: Tensor) -> Tensor:
         e = self._embed(level, context)
-        h1 = self.down1(self.enter(functional.pixel_unshuffle(x, self.fold)), e)
+        folded = functional.pixel_unshuffle(x, self.fold)
+        h1 = self.down1(self.enter(folded.contiguous(memory_format=torch.channels_last)), e)
         h2 = self.look2(self.down2(self.shrink1(h1), e))
         h3 = self.look3(self.down3(self.shrink2(h2), e))
         y = self.up3(torch.cat([self.middle(h3, e), h3], dim=1), e)
@@ -154,17 +155,18 @@ class UNet(nn.Module):
         waves = torch.cat([angles.cos(), angles.sin()], dim=1).to(context.dtype)
         level = self.level2(functional.silu(self.level1(waves)))
         if self.config.context:
-            level = level + self.told(context)
+            level = level + self.tell(context)
         embedding: Tensor = self.films(functional.silu(level))
         return embedding
 
-    def _told(self, context: Tensor) -> Tensor:
+    def _tell(self, context: Tensor) -> Tensor:
         told: Tensor = self.context2(functional.silu(self.context(context)))
         return told
 
     def remember_contexts(self) -> None:
         """Embed contexts anew only when they change."""
-        self.told = Remembered(self._told)
+        if self.config.context:
+            self.tell = Remembered(self._tell)
 
     def join_films(self) -> None:
         """Take every block's share of the embedding in one product of matrices."""
@@ -173,7 +175,7 @@ class UNet(nn.Module):
             if isinstance(block, Residual) and isinstance(block.film, nn.Linear):
                 films.append(block.film)
                 stop = start + block.film.out_features
-                block.film, start = Share(start, stop), stop
+                block.film, start = Columns(start, stop), stop
         self.films = nn.Linear(self.config.embedding, start)
         self.films.weight = nn.Parameter(torch.cat([each.weight for each in films]), False)
         self.films.bias = nn.Parameter(torch.cat([each.bias for each in films]), False)
@@ -218,8 +220,7 @@ class Preconditioned(nn.Module):
         total = s**2 + d**2
         c_skip, c_out, c_in = d**2 / total, s * d / total.sqrt(), 1 / total.sqrt()
         c_noise = sigma.log() / 4
-        folded = (c_in * x).to(dtype, memory_format=torch.channels_last)
-        f = self.unet(folded, c_noise, context.to(dtype))
+        f = self.unet((c_in * x).to(dtype), c_noise, context.to(dtype))
         # As x lies in memory: a sum of two orders takes eight times as long.
         f = f.to(torch.float32, memory_format=torch.contiguous_format)
         return torch.add(c_skip * x, c_out * f)

@@ -40,7 +40,8 @@ def _samples(plan: Plan, wanted: Iterable[Sequence[Any]]) -> list[Sample]:
 def _numerics(read: Settings) -> dict[str, Any]:
     if read.renderer == "fake":
         return {"renderer": "fake"}
-    from core.diffusion import device, kernels
+    from core.diffusion import device
+    from workers import kernels
 
     chosen = kernels.chosen(read, device.pick_device())
     return device.facts(compiled=chosen is not None)

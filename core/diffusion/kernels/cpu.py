@@ -1,6 +1,6 @@
-"""Our own kernel for CPUs: compiled by the machine's C++ compiler in two seconds, called by ctypes.
+"""Our own kernels for CPUs: compiled by the machine's C++ compiler in seconds, called by ctypes.
 
-Its numbers depend neither on the compiler nor on the CPU: `normalise.cpp` says why.
+Their numbers depend neither on the compiler nor on the CPU: `normalise.cpp` says why.
 """
 
 import ctypes
@@ -13,39 +13,79 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.errors import ModelError
 
 Activation = Literal["none", "relu", "silu"]
 Normalise = Callable[[Tensor, Tensor, Tensor, int, float, Activation, Tensor | None], Tensor]
+Words = NDArray[np.uint64]
+Philox = Callable[[Words, int, int], Words]
 
-_SOURCE = Path(__file__).with_name("normalise.cpp")
+
+class Kernels(NamedTuple):
+    """`normalise` is group normalisation that scales, shifts and activates too; `philox` draws for
+    each of the keys [B, 2], in a block of its own, so many numbers [B, N].
+    """
+
+    normalise: Normalise
+    philox: Philox
+
+
+_SOURCES = [Path(__file__).with_name(name) for name in ("normalise.cpp", "philox.cpp")]
 _FLAGS = [
     "-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC",
     # Numbers stay what IEEE 754 has them; what is given up are traps and errno, for vectors.
     "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
 ]  # fmt: skip
 _X86 = ["-mprefer-vector-width=512"]  # compilers stop at 256 by themselves
+_REMEDY = "With `compile` at auto or no, torch's own are used."
 _ACTIVATIONS: dict[Activation, int] = {"none": 0, "relu": 1, "silu": 2}
 _POINTER, _LONG = ctypes.c_void_p, ctypes.c_long
-_GIVEN: list[Any] = [*[_POINTER] * 5, *[_LONG] * 5, ctypes.c_float, ctypes.c_int]
+_NORMALISES: list[Any] = [*[_POINTER] * 5, *[_LONG] * 5, ctypes.c_float, ctypes.c_int]
+_DRAWS: list[Any] = [_POINTER, ctypes.c_uint64, _LONG, _LONG, _POINTER]
 
 
-def load(kept: Path) -> Normalise:
-    """Group normalisation that scales, shifts and activates too, from the folder `kept` or, if it
-    is not there, compiled into it. Raises ModelError.
+def load(kept: Path) -> Kernels:
+    """The kernels from the folder `kept`, compiled into it if they are not there.
+
+    Raises ModelError.
     """
-    library = ctypes.CDLL(str(_built(kept)))
+    path = _built(kept)
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:  # as where the folder's files may not be run
+        raise ModelError(
+            f"the kernels in {path} cannot be loaded: {error}.", remedy=_REMEDY
+        ) from error
+    return Kernels(_normalise(library), _philox(library))
+
+
+def _philox(library: ctypes.CDLL) -> Philox:
+    called = library.philox
+    called.argtypes, called.restype = _DRAWS, None
+
+    def philox(keys: Words, block: int, count: int) -> Words:
+        keys = np.ascontiguousarray(keys)
+        numbers = np.empty((len(keys), count), dtype=np.uint64)
+        called(keys.ctypes.data, block, len(keys), count, numbers.ctypes.data)
+        return numbers
+
+    return philox
+
+
+def _normalise(library: ctypes.CDLL) -> Normalise:
     called = {
         torch.float32: library.normalise_float32,
         torch.bfloat16: library.normalise_bfloat16,
     }
     for each in called.values():
-        each.argtypes, each.restype = _GIVEN, None
+        each.argtypes, each.restype = _NORMALISES, None
 
     def normalise(
         x: Tensor, weight: Tensor, bias: Tensor, groups: int, epsilon: float,
@@ -56,6 +96,7 @@ def load(kept: Path) -> Normalise:
         y = torch.empty_like(x)
         if film is not None and film.stride(1) != 1:
             film = film.contiguous()
+        assert all(each is None or each.dtype == x.dtype for each in (weight, bias, film))
         samples, channels, height, width = x.shape
         called[x.dtype](
             x.data_ptr(), y.data_ptr(), weight.data_ptr(), bias.data_ptr(),
@@ -74,9 +115,10 @@ def _built(kept: Path) -> Path:
     flags = _FLAGS + (_X86 if machine in ("x86_64", "AMD64") else [])
     command = [os.environ.get("CXX", "g++"), *flags]
     identity = json.dumps([command, torch.cpu.get_capabilities()], sort_keys=True, default=str)
-    name = hashlib.sha256(identity.encode() + _SOURCE.read_bytes()).hexdigest()[:16]
-    library = kept / f"normalise-{name}.so"
-    if not library.exists():
+    source = b"".join(each.read_bytes() for each in _SOURCES)
+    name = hashlib.sha256(identity.encode() + source).hexdigest()[:16]
+    library = kept / f"kernels-{name}.so"
+    if not library.exists() or library.stat().st_uid != os.getuid():  # others' code is not run
         _compile(command, library)
     return library
 
@@ -86,14 +128,14 @@ def _compile(command: list[str], library: Path) -> None:
     if shutil.which(command[0]) is None:
         raise ModelError(
             f"there is no C++ compiler {command[0]} here.",
-            remedy="Install g++, or set `compile` to auto or no.",
+            remedy=f"Install g++. {_REMEDY}",
         )
     try:
         library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             made = Path(folder) / library.name
             subprocess.run(
-                [*command, str(_SOURCE), "-o", str(made)],
+                [*command, *map(str, _SOURCES), "-o", str(made)],
                 check=True, capture_output=True, text=True,
             )  # fmt: skip
             made.replace(library)
@@ -101,5 +143,5 @@ def _compile(command: list[str], library: Path) -> None:
         told = (getattr(error, "stderr", None) or str(error)).strip().partition("\n")[0]
         raise ModelError(
             f"no kernels could be made: {told}",
-            remedy="Set `compile` to auto or no, or see whether the compiler works.",
+            remedy=_REMEDY,
         ) from error

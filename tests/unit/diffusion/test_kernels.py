@@ -15,16 +15,14 @@ from safetensors.torch import load_file
 
 from core import processes, weights
 from core.diffusion.device import facts, tile_size
-from core.diffusion.kernels import chosen, cuda
+from core.diffusion.kernels import cuda
 from core.diffusion.model import Model, build, load_model, save_model
 from core.diffusion.noise_prediction import NoisePrediction
 from core.diffusion.tile import render_tile
 from core.diffusion.torus import on_torus
-from core.errors import ModelError
 from core.request.load import parse
 from core.request.plan import Plan, Shard, noise_key
 from core.request.spec import Sampling
-from core.settings import Settings
 from workers.render import Unwatched, render_shard
 from workers.renderer import DiffusionRenderer
 
@@ -147,24 +145,6 @@ def test_compiler_that_fails_is_told_by_one_line(small_file: Path, tmp_path: Pat
     assert "no kernels could be made: g++: out of order" in told.stderr
     assert "Traceback" not in told.stderr
     assert not list((tmp_path / "cache" / "kernels").iterdir())
-
-
-def test_they_are_used_where_they_can_be_made_unless_somebody_says_otherwise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = {each: Settings(home=tmp_path, compile=each) for each in ("auto", "yes", "no")}
-    folder = tmp_path / "cache" / "kernels"
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    assert chosen(asked["auto"], CPU) is None
-    with pytest.raises(ModelError, match=r"no C\+\+ compiler no-such-compiler here. Install g\+\+"):
-        chosen(asked["yes"], CPU)
-    assert not folder.exists()
-    monkeypatch.delenv("CXX")
-    assert chosen(asked["no"], CPU) is None
-    assert not folder.exists()
-    assert chosen(asked["auto"], CPU) == chosen(asked["yes"], CPU) == folder
-    assert len(list(folder.iterdir())) == 1
-    assert chosen(asked["auto"], torch.device("cuda")) is None  # a minute for each network
 
 
 def test_facts_tell_of_the_kernels() -> None:

@@ -17,7 +17,7 @@ SPREAD = {torch.float32: 1e-4, torch.bfloat16: 0.01}  # of what is asked, and of
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Normalise:
-    return cpu.load(tmp_path_factory.mktemp("kernels"))
+    return cpu.load(tmp_path_factory.mktemp("kernels")).normalise
 
 
 def images(channels: int, dtype: torch.dtype, size: int = 8) -> Tensor:
@@ -135,7 +135,7 @@ def test_numbers_depend_on_neither_compiler_nor_threads(
     assert torch.equal(drawn(kernel), y)
     monkeypatch.setattr(cpu, "_FLAGS", ["-O1" if f == "-O3" else f for f in cpu._FLAGS])
     monkeypatch.setattr(cpu, "_X86", ["-mprefer-vector-width=128"])
-    assert torch.equal(drawn(cpu.load(tmp_path)), y)
+    assert torch.equal(drawn(cpu.load(tmp_path).normalise), y)
     assert list(tmp_path.glob("*.so"))
 
 

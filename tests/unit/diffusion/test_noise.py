@@ -1,11 +1,13 @@
 """Noise belongs to its sample."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from core.diffusion.kernels import cpu
 from core.diffusion.noise import SampleNoise, muted
 from core.request.plan import noise_key
 
@@ -54,6 +56,19 @@ def test_muted_noise_keeps_its_grey_and_its_alpha() -> None:
 
 def test_one_channel_has_no_hue_to_mute() -> None:
     assert torch.equal(*(SampleNoise(KEYS, (1, 8, 8), chroma).initial() for chroma in (1.0, 0.5)))
+
+
+@pytest.mark.parametrize("size", [1, 5, 32])
+def test_compiled_kernel_draws_the_bits_of_numpys_philox(tmp_path: Path, size: int) -> None:
+    philox = cpu.load(tmp_path).philox
+    ours = SampleNoise(KEYS, (3, size, size), philox=philox)
+    numpys = SampleNoise(KEYS, (3, size, size))
+    assert torch.equal(ours.initial(), numpys.initial())
+    for step in (0, 2**31, 3):
+        assert torch.equal(ours.step(step), numpys.step(step))
+    fresh = np.random.Philox(key=int.from_bytes(KEYS[7], "little"), counter=9 << 128)
+    drawn = philox(np.frombuffer(KEYS[7], dtype="<u8").reshape(1, 2), 9, 11)
+    assert np.array_equal(drawn[0], fresh.random_raw(11))
 
 
 def test_an_odd_number_of_values_is_filled() -> None:
