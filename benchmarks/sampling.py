@@ -186,7 +186,7 @@ def _headline(models: dict[str, Model], network: ContextUnet, rounds: int) -> No
         low, middle, high = np.quantile(shares, [0.25, 0.5, 0.75])
         print(
             f"  {name:26} {BATCH / seconds.min():7.1f} sprites/s, {reached.max() / 1e9:5.0f} "
-            f"GFLOP/s at best; of the matmul rate {middle:.2f} (half of rounds {low:.2f} to {high:.2f})"
+            f"GFLOP/s at best; of the matmul rate {middle:.2f} ({low:.2f} to {high:.2f})"
         )
 
 

@@ -9,7 +9,8 @@ import torch
 
 from core.request.plan import RENDERER_VERSION
 
-_CPU_TILE = 32
+_CPU_TILE = 64
+_CPU_LEAST = 32
 _CUDA_TILE = 128
 
 
@@ -33,8 +34,19 @@ def compute_dtype(device: torch.device) -> torch.dtype:
 
 
 def tile_size(device: torch.device) -> int:
-    """How many sprites are sampled together, always: the last tile is padded."""
+    """How many sprites are sampled together at most."""
     return _CUDA_TILE if device.type == "cuda" else _CPU_TILE
+
+
+def padded_size(device: torch.device, sprites: int) -> int:
+    """How many are sampled where so many are asked for, at most a tile.
+
+    A GPU's sums may come in another order for another number, so that it is always a tile. A CPU's
+    are the same for any multiple of 32.
+    """
+    if device.type == "cuda":
+        return _CUDA_TILE
+    return -(-sprites // _CPU_LEAST) * _CPU_LEAST
 
 
 def numerics(

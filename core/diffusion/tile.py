@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.diffusion.denoiser import Denoiser
-from core.diffusion.device import tile_size
+from core.diffusion.device import padded_size, tile_size
 from core.diffusion.guidance import Guided
 from core.diffusion.inpainting import Inpainted, tensors, walked
 from core.diffusion.model import Model
@@ -37,13 +37,14 @@ def render_tile(
 ) -> NDArray[np.uint8]:
     """Sprites [B, H, W, 4] for `contexts` [B, K] and their noise `keys`, B at most the tile size.
 
-    `sampling` must be resolved. The work is padded to the tile size, so that a sprite's arithmetic
-    is the same in full and in short tiles. `given` are pictures to start from, one for each;
+    `sampling` must be resolved. The work is padded, so that a sprite's arithmetic is the same in
+    full and in short tiles. `given` are pictures to start from, one for each;
     `watch` wraps what the sampler walks. Raises UsageError, and whatever `on_step` raises.
     """
-    spec, count, size = model.spec, len(keys), tile_size(model.device)
-    if not 0 < count <= size:
-        raise UsageError(f"keys: a tile holds 1 to {size} sprites, not {count}.")
+    spec, count, most = model.spec, len(keys), tile_size(model.device)
+    if not 0 < count <= most:
+        raise UsageError(f"keys: a tile holds 1 to {most} sprites, not {count}.")
+    size = padded_size(model.device, count)
     sampler, guidance = _resolved(sampling)
     padded = [*keys, *[keys[0]] * (size - count)]
     philox = model.kernels.philox if model.kernels else None
