@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from core import weights
+from core import settings, weights
 from core.evaluation.encoder import Network
 from core.evaluation.learning import varied
 from core.request import load
@@ -127,7 +127,9 @@ def sprites(contexts: list[dict[str, str]]) -> NDArray[np.uint8]:
         weights.read_spec(weights.bundled()),
     )
     wanted = list(made.samples(Shard(0, 0, made.total)))
-    return render_samples(made, wanted, renderer.load(weights.bundled()), Unwatched())
+    return render_samples(
+        made, wanted, renderer.load(weights.bundled(), settings.load()), Unwatched()
+    )
 
 
 def tell(rows: list[dict[str, Any]]) -> None:

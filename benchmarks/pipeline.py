@@ -36,7 +36,7 @@ from core.request.plan import Plan
 from workers.renderer import load
 
 plan = Plan(parse(sys.stdin.read()), weights.read_spec(weights.bundled()))
-renderer, tiles = load(weights.bundled()), int(sys.argv[1])
+renderer, tiles = load(weights.bundled(), settings.load()), int(sys.argv[1])
 samples = list(plan.samples(plan.shard(0)))[: renderer.tile]
 contexts = np.stack([dense(s.context.terms, plan.spec.context_length) for s in samples])
 keys = [sample.noise_key for sample in samples]
@@ -48,7 +48,7 @@ tile()
 started = time.monotonic()
 for _ in range(tiles):
     tile()
-print(tiles * renderer.tile / (time.monotonic() - started))
+print(tiles * len(samples) / (time.monotonic() - started))
 """
 
 

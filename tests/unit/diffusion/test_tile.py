@@ -17,8 +17,9 @@ from core.request.plan import noise_key
 from core.request.spec import Sampling
 from core.sprites.alpha import Alpha
 
-KEYS = [noise_key(5, "context", index) for index in range(64)]
-CONTEXTS = np.eye(4, dtype=np.float32)[np.arange(64) % 4]
+TILE = tile_size(torch.device("cpu"))
+KEYS = [noise_key(5, "context", index) for index in range(TILE)]
+CONTEXTS = np.eye(4, dtype=np.float32)[np.arange(TILE) % 4]
 PLAIN = Sampling(sampler="dpmpp_2m", steps=4, guidance=2.0)
 
 
@@ -48,48 +49,44 @@ def render(
 def test_sprite_does_not_depend_on_what_is_rendered_beside_it(
     small_model: Model, sampling: Sampling
 ) -> None:
-    together = render(small_model, range(64), sampling)
-    backwards = render(small_model, range(63, -1, -1), sampling)
+    together = render(small_model, range(TILE), sampling)
+    backwards = render(small_model, range(TILE)[::-1], sampling)
     alone = render(small_model, [9], sampling)
     assert np.array_equal(together, backwards[::-1])
     assert np.array_equal(together[9], alone[0])
-    assert len({sprite.tobytes() for sprite in together}) == 64
+    assert len({sprite.tobytes() for sprite in together}) == TILE
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("kernels", [False, True])
-def test_short_tile_of_the_bundled_model_is_the_same_bytes(
-    dtype: torch.dtype, kernels: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("core.diffusion.model.compute_dtype", lambda _: dtype)
+def test_short_tile_of_the_bundled_model_is_the_same_bytes(kernels: bool, tmp_path: Path) -> None:
     model = load_model(weights.bundled(), kernels=tmp_path if kernels else None)
-    contexts = np.eye(model.spec.context_length, dtype=np.float32)[np.arange(64) % 20]
+    contexts = np.eye(model.spec.context_length, dtype=np.float32)[np.arange(TILE) % 20]
     sampling = Sampling(sampler="dpmpp_2m_sde", steps=2, guidance=2.0)
 
     def drawn(count: int) -> NDArray[np.uint8]:
         given = (contexts[:count], None, KEYS[:count], sampling)
         return render_tile(model, *given, on_step=lambda _: None, alpha="soft")
 
-    assert np.array_equal(drawn(64)[:5], drawn(5))
+    assert np.array_equal(drawn(TILE)[:5], drawn(5))
 
 
 def test_sprite_does_not_depend_on_the_number_of_threads(small_model: Model) -> None:
-    one = render(small_model, range(64))
+    one = render(small_model, range(TILE))
     torch.set_num_threads(2)
-    assert np.array_equal(one, render(small_model, range(64)))
+    assert np.array_equal(one, render(small_model, range(TILE)))
 
 
 def test_no_negative_beside_one_that_has_is_as_no_negative_alone(small_model: Model) -> None:
-    negatives = np.zeros((64, 4), dtype=np.float32)
+    negatives = np.zeros((TILE, 4), dtype=np.float32)
     negatives[3, 1] = 1
-    mixed, plain = (render(small_model, range(64), negatives=each) for each in (negatives, None))
+    mixed, plain = (render(small_model, range(TILE), negatives=each) for each in (negatives, None))
     same = [np.array_equal(a, b) for a, b in zip(mixed, plain, strict=True)]
     assert [row for row, equal in enumerate(same) if not equal] == [3]
 
 
 def test_words_beside_a_class_have_a_guidance_of_their_own(small_model: Model) -> None:
     classes = len(small_model.spec.classes)
-    worded, negatives = CONTEXTS.copy(), np.zeros((64, 4), dtype=np.float32)
+    worded, negatives = CONTEXTS.copy(), np.zeros((TILE, 4), dtype=np.float32)
     worded[:8] = 0
     worded[:8, 0] = worded[:8, classes] = 1
     negatives[:8, 0] = 1  # away from the class alone
@@ -127,11 +124,10 @@ def test_binary_sprites_have_no_half_transparent_pixel(small_model: Model) -> No
     assert set(np.unique(sprites[..., 3])) <= {0, 255}
 
 
-@pytest.mark.parametrize("count", [0, 65])
+@pytest.mark.parametrize("count", [0, TILE + 1])
 def test_a_tile_of_the_wrong_size_is_refused(small_model: Model, count: int) -> None:
     contexts, keys = np.zeros((count, 4), np.float32), [KEYS[0]] * count
-    assert tile_size(small_model.device) == 64
-    with pytest.raises(UsageError, match="1 to 64"):
+    with pytest.raises(UsageError, match=f"1 to {TILE} sprites, not {count}"):
         render_tile(small_model, contexts, None, keys, PLAIN, on_step=lambda _: None)
 
 
