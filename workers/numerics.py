@@ -41,7 +41,7 @@ def main() -> None:
     from workers import kernels
 
     try:
-        chosen = kernels.chosen(configuration.load(), device.pick_device())
+        chosen = kernels.chosen(configuration.load(), device.pick_device(), only_ask=True)
         facts = device.facts(compiled=chosen is not None)
     except SpritemillError as error:
         sys.exit(str(error))

@@ -66,6 +66,18 @@ def load(kept: Path) -> Kernels:
     return Kernels(_normalise(library), _philox(library))
 
 
+def prove(kept: Path) -> None:
+    """Load the kernels, or compile elsewhere what is not in `kept`: nothing is left behind.
+
+    Raises ModelError.
+    """
+    if _planned(kept)[1].exists():
+        load(kept)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            load(Path(folder))
+
+
 def _philox(library: ctypes.CDLL) -> Philox:
     called = library.philox
     called.argtypes, called.restype = _DRAWS, None
@@ -109,15 +121,19 @@ def _normalise(library: ctypes.CDLL) -> Normalise:
     return normalise
 
 
-def _built(kept: Path) -> Path:
-    """The library for this machine: a home may be shared by CPUs that differ."""
+def _planned(kept: Path) -> tuple[list[str], Path]:
+    """How to compile, and the library for this machine: CPUs that differ may share a home."""
     machine = platform.machine()
     flags = _FLAGS + (_X86 if machine in ("x86_64", "AMD64") else [])
     command = [os.environ.get("CXX", "g++"), *flags]
     identity = json.dumps([command, torch.cpu.get_capabilities()], sort_keys=True, default=str)
     source = b"".join(each.read_bytes() for each in _SOURCES)
     name = hashlib.sha256(identity.encode() + source).hexdigest()[:16]
-    library = kept / f"kernels-{name}.so"
+    return command, kept / f"kernels-{name}.so"
+
+
+def _built(kept: Path) -> Path:
+    command, library = _planned(kept)
     if not library.exists() or library.stat().st_uid != os.getuid():  # others' code is not run
         _compile(command, library)
     return library

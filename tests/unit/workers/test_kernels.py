@@ -26,6 +26,8 @@ def test_they_are_used_where_they_can_be_made_unless_somebody_says_otherwise(
     monkeypatch.delenv("CXX")
     assert chosen(asked["no"], CPU) is None
     assert not folder.exists()
+    assert chosen(asked["yes"], CPU, only_ask=True) == folder
+    assert not folder.exists()
     assert chosen(asked["auto"], CPU) == chosen(asked["yes"], CPU) == folder
     assert len(list(folder.iterdir())) == 1
     assert chosen(asked["auto"], torch.device("cuda")) is None  # a minute for each network
