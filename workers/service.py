@@ -1,6 +1,7 @@
 """A worker's parent process: registers, beats, and leaves the children to Celery's prefork pool."""
 
 import gc
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +23,11 @@ def run(worker: str | None = None) -> int:
     """Serve until told to stop; the exit code. Raises UnreachableError, ConflictError."""
     settings = app.settings
     pa.array([])  # imports pandas where that is installed: here once, not in every child
-    app.identity = Identity(worker or new_id(), *numerics.probe(settings))
+    facts, memory = numerics.probe(settings)
+    app.identity = Identity(worker or new_id(), facts, memory)
+    # Children draw with the kernels that were told of, or fail: they never decide anew.
+    settings = replace(settings, compile="yes" if "kernels" in facts else "no")
+    app.settings = settings
     ledger = ledgers.connect(settings.ledger_url)
     heartbeat = Heartbeat(ledger, app.identity, settings, app.notice)
     rows.register(ledger, app.identity.row(settings.slots))
