@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from core.diffusion.kernels.cpu import Normalise
-from core.diffusion.layers import Convolution, Normalisation, Remembered, fuse, pack
+from core.diffusion.kernels.cpu import Kernels
+from core.diffusion.layers import Convolution, Joined, Normalisation, Remembered, fuse, pack
 from core.errors import ModelError
 
 _GROUPS = 8
@@ -91,6 +91,7 @@ class UnetUp(nn.Module):
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
+        self.joined = Joined()
         self.model = nn.Sequential(
             nn.ConvTranspose2d(before, after, 2, 2),
             ResidualConvBlock(after, after),
@@ -98,7 +99,7 @@ class UnetUp(nn.Module):
         )
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        y: Tensor = self.model(torch.cat([x, skip], dim=1))
+        y: Tensor = self.model(self.joined(x, skip))
         return y
 
 
@@ -139,6 +140,7 @@ class ContextUnet(nn.Module):
         )
         self.up1 = UnetUp(4 * f, f)
         self.up2 = UnetUp(2 * f, f)
+        self.joined = Joined()
         self.out = nn.Sequential(
             Convolution(2 * f, f, 3, padding=1),
             Normalisation(_GROUPS, f, "relu"),
@@ -158,7 +160,7 @@ class ContextUnet(nn.Module):
         if self.config.context:
             middle = self.contextembed2(context) * middle
         fine = self.up2(middle + self.timeembed2(t).to(x.dtype), down1)
-        noise: Tensor = self.out(torch.cat([fine, x], dim=1))
+        noise: Tensor = self.out(self.joined(fine, x))
         return noise
 
     @property
@@ -172,7 +174,7 @@ class ContextUnet(nn.Module):
         return self.timeembed1.get_parameter("model.0.weight").dtype
 
     def draw_only(
-        self, device: torch.device, dtype: torch.dtype, kernel: Normalise | None = None
+        self, device: torch.device, dtype: torch.dtype, kernels: Kernels | None = None
     ) -> None:
         """Put the network where it draws, and fold each normalisation into its convolution.
 
@@ -190,7 +192,7 @@ class ContextUnet(nn.Module):
             if self.config.context:
                 self.contextembed1 = Remembered(self.contextembed1)
                 self.contextembed2 = Remembered(self.contextembed2)
-        if kernel is not None:
-            fuse(self, kernel)
+        if kernels is not None:
+            fuse(self, kernels)
             for part in activated:
                 part.fuse()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.diffusion.kernels.cpu import Activation, Normalise
+from core.diffusion.kernels.cpu import Activation, Fold, Join, Kernels, Normalise
 
 _ONEDNN = torch.ops.mkldnn
 
@@ -70,6 +70,42 @@ class Normalisation(nn.GroupNorm):
         return functional.silu(y) if self.activation == "silu" else functional.relu(y)
 
 
+class Joined(nn.Module):
+    """An image of `factor` times the size beside another one, in more channels."""
+
+    def __init__(self, factor: int = 1) -> None:
+        super().__init__()
+        self.factor = factor
+        self.kernel: Join | None = None
+
+    def forward(self, x: Tensor, beside: Tensor) -> Tensor:
+        if self.kernel is not None:
+            return self.kernel(x, beside, self.factor)
+        if self.factor > 1:
+            x = functional.interpolate(x, scale_factor=float(self.factor), mode="nearest")
+        return torch.cat([x, beside], dim=1)
+
+
+class Folded(nn.Module):
+    """Squares of `factor` x `factor` pixels as channels; `back` makes pixels of them again."""
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.kernels: tuple[Fold, Fold] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kernels is not None:
+            return self.kernels[0](x, self.factor)
+        folded = functional.pixel_unshuffle(x, self.factor)
+        return folded.contiguous(memory_format=torch.channels_last)
+
+    def back(self, x: Tensor) -> Tensor:
+        if self.kernels is not None:
+            return self.kernels[1](x, self.factor)
+        return functional.pixel_shuffle(x, self.factor)
+
+
 class Remembered(nn.Module):
     """An embedding that answers at once when it is asked the same as the last time.
 
@@ -95,10 +131,14 @@ def pack(network: nn.Module) -> None:
             part.packs = known and part.weight.dtype in (torch.float32, torch.bfloat16)
 
 
-def fuse(network: nn.Module, normalise: Normalise) -> None:
+def fuse(network: nn.Module, kernels: Kernels) -> None:
     """Have its layers draw in one call each; pixels are rounded less often than without."""
     for part in network.modules():
-        if isinstance(part, Normalisation):
-            part.kernel = normalise
+        if isinstance(part, Normalisation) and part.num_channels > 1:  # it takes two at a time
+            part.kernel = kernels.normalise
+        elif isinstance(part, Joined):
+            part.kernel = kernels.join
+        elif isinstance(part, Folded):
+            part.kernels = kernels.fold, kernels.unfold
         elif isinstance(part, Convolution):
             part.fused = part.packs

@@ -54,7 +54,7 @@ def load_model(
             remedy="Export it again.",
         ) from error
     own = cpu.load(kernels) if kernels is not None and place.type == "cpu" else None
-    denoiser.draw_only(place, compute_dtype(place), own.normalise if own else None)
+    denoiser.draw_only(place, compute_dtype(place), own)
     if kernels is not None and place.type == "cuda":
         cuda.compile_network(denoiser, spec, place, kernels)
     return Model(spec, denoiser, weights.sha256(path), place, own)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from core.diffusion.context_unet import ContextUnet, ContextUNetConfig
-from core.diffusion.kernels.cpu import Normalise
+from core.diffusion.kernels.cpu import Kernels
 from core.diffusion.schedules import LinearBetas
 
 
@@ -24,10 +24,10 @@ class NoisePrediction(nn.Module):
         self._log_sigma = torch.tensor(betas.sigma[1:], dtype=torch.float64).log()
 
     def draw_only(
-        self, device: torch.device, dtype: torch.dtype, kernel: Normalise | None = None
+        self, device: torch.device, dtype: torch.dtype, kernels: Kernels | None = None
     ) -> None:
         """Put it where it draws, in the form that computes fastest."""
-        self.unet.draw_only(device, dtype, kernel)
+        self.unet.draw_only(device, dtype, kernels)
 
     def forward(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
         dtype = self.unet.dtype

@@ -14,8 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.diffusion.kernels.cpu import Normalise
-from core.diffusion.layers import Convolution, Normalisation, Remembered, fuse, pack
+from core.diffusion.kernels.cpu import Kernels
+from core.diffusion.layers import (
+    Convolution,
+    Folded,
+    Joined,
+    Normalisation,
+    Remembered,
+    fuse,
+    pack,
+)
 
 _FREQUENCIES = 64
 
@@ -105,7 +113,7 @@ class UNet(nn.Module):
         a, b, c = config.widths
         e, g, folded = config.embedding, config.group, config.channels * config.fold**2
         self.config = config
-        self.fold = config.fold
+        self.folded, self.joined, self.joined2 = Folded(config.fold), Joined(), Joined(2)
         if config.context:
             self.context = nn.Linear(config.context, e)
             self.context2 = nn.Linear(e, e)
@@ -138,16 +146,14 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor, level: Tensor, context: Tensor) -> Tensor:
         e = self._embed(level, context)
-        folded = functional.pixel_unshuffle(x, self.fold)
-        h1 = self.down1(self.enter(folded.contiguous(memory_format=torch.channels_last)), e)
+        h1 = self.down1(self.enter(self.folded(x)), e)
         h2 = self.look2(self.down2(self.shrink1(h1), e))
         h3 = self.look3(self.down3(self.shrink2(h2), e))
-        y = self.up3(torch.cat([self.middle(h3, e), h3], dim=1), e)
-        y = self.up2(torch.cat([_double(self.grow2(y)), h2], dim=1), e)
+        y = self.up3(self.joined(self.middle(h3, e), h3), e)
+        y = self.up2(self.joined2(self.grow2(y), h2), e)
         y = self.refine2(self.review2(y), e)
-        y = self.up1(torch.cat([_double(self.grow1(y)), h1], dim=1), e)
-        y = self.leave(self.norm(self.refine1(y, e)))
-        return functional.pixel_shuffle(y, self.fold)
+        y = self.up1(self.joined2(self.grow1(y), h1), e)
+        return self.folded.back(self.leave(self.norm(self.refine1(y, e))))
 
     def _embed(self, level: Tensor, context: Tensor) -> Tensor:
         rising = torch.linspace(0, math.log(1000), _FREQUENCIES, device=level.device)
@@ -181,10 +187,6 @@ class UNet(nn.Module):
         self.films.bias = nn.Parameter(torch.cat([each.bias for each in films]), False)
 
 
-def _double(x: Tensor) -> Tensor:
-    return functional.interpolate(x, scale_factor=2.0, mode="nearest")
-
-
 class Preconditioned(nn.Module):
     """A U-Net as a `Denoiser`: its input and output kept at unit variance at every noise level.
 
@@ -200,7 +202,7 @@ class Preconditioned(nn.Module):
         self.chroma = chroma
 
     def draw_only(
-        self, device: torch.device, dtype: torch.dtype, kernel: Normalise | None = None
+        self, device: torch.device, dtype: torch.dtype, kernels: Kernels | None = None
     ) -> None:
         """Put it where it draws, in the memory layout that convolves fastest."""
         self.eval().requires_grad_(False)
@@ -209,8 +211,8 @@ class Preconditioned(nn.Module):
         if device.type == "cpu":
             pack(self)
             self.unet.remember_contexts()
-        if kernel is not None:
-            fuse(self, kernel)
+        if kernels is not None:
+            fuse(self, kernels)
             self.unet.join_films()
 
     def forward(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:

@@ -26,18 +26,26 @@ Activation = Literal["none", "relu", "silu"]
 Normalise = Callable[[Tensor, Tensor, Tensor, int, float, Activation, Tensor | None], Tensor]
 Words = NDArray[np.uint64]
 Philox = Callable[[Words, int, int], Words]
+Join = Callable[[Tensor, Tensor, int], Tensor]
+Fold = Callable[[Tensor, int], Tensor]
 
 
 class Kernels(NamedTuple):
-    """`normalise` is group normalisation that scales, shifts and activates too; `philox` draws for
-    each of the keys [B, 2], in a block of its own, so many numbers [B, N].
+    """`normalise` is group normalisation that scales, shifts and activates too; `join`, `fold` and
+    `unfold` only move numbers; `philox` draws for each of the keys [B, 2], in a block of its own,
+    so many numbers [B, N].
     """
 
     normalise: Normalise
+    join: Join
+    fold: Fold
+    unfold: Fold
     philox: Philox
 
 
-_SOURCES = [Path(__file__).with_name(name) for name in ("normalise.cpp", "philox.cpp")]
+_SOURCES = [
+    Path(__file__).with_name(f"{name}.cpp") for name in ("normalise", "layout", "philox")
+]  # fmt: skip
 _FLAGS = [
     "-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC",
     # Numbers stay what IEEE 754 has them; what is given up are traps and errno, for vectors.
@@ -48,6 +56,8 @@ _REMEDY = "With `compile` at auto or no, torch's own are used."
 _ACTIVATIONS: dict[Activation, int] = {"none": 0, "relu": 1, "silu": 2}
 _POINTER, _LONG = ctypes.c_void_p, ctypes.c_long
 _NORMALISES: list[Any] = [*[_POINTER] * 5, *[_LONG] * 5, ctypes.c_float, ctypes.c_int]
+_JOINS: list[Any] = [*[_POINTER] * 3, *[_LONG] * 6]
+_FOLDS: list[Any] = [*[_POINTER] * 2, *[_LONG] * 5]
 _DRAWS: list[Any] = [_POINTER, ctypes.c_uint64, _LONG, _LONG, _POINTER]
 
 
@@ -63,7 +73,9 @@ def load(kept: Path) -> Kernels:
         raise ModelError(
             f"the kernels in {path} cannot be loaded: {error}.", remedy=_REMEDY
         ) from error
-    return Kernels(_normalise(library), _philox(library))
+    return Kernels(
+        _normalise(library), _join(library), _fold(library), _unfold(library), _philox(library)
+    )
 
 
 def prove(kept: Path) -> None:
@@ -110,6 +122,7 @@ def _normalise(library: ctypes.CDLL) -> Normalise:
             film = film.contiguous()
         assert all(each is None or each.dtype == x.dtype for each in (weight, bias, film))
         samples, channels, height, width = x.shape
+        assert channels > 1
         called[x.dtype](
             x.data_ptr(), y.data_ptr(), weight.data_ptr(), bias.data_ptr(),
             film.data_ptr() if film is not None else None,
@@ -119,6 +132,68 @@ def _normalise(library: ctypes.CDLL) -> Normalise:
         return y
 
     return normalise
+
+
+def _join(library: ctypes.CDLL) -> Join:
+    called = library.join
+    called.argtypes, called.restype = _JOINS, None
+
+    def join(x: Tensor, beside: Tensor, factor: int) -> Tensor:
+        """Each pixel of `x` [B, C, H, W] `factor` x `factor` times, then the channels `beside`."""
+        x, beside = (y.contiguous(memory_format=torch.channels_last) for y in (x, beside))
+        samples, channels, height, width = x.shape
+        others, tall, wide = beside.shape[1:]
+        assert x.dtype == beside.dtype
+        assert beside.shape == (samples, others, height * factor, width * factor)
+        y = _empty(x, samples, channels + others, tall, wide)
+        called(
+            x.data_ptr(), beside.data_ptr(), y.data_ptr(), samples, height, width, factor,
+            channels * x.itemsize, others * x.itemsize,
+        )  # fmt: skip
+        return y
+
+    return join
+
+
+def _fold(library: ctypes.CDLL) -> Fold:
+    called = _by_size(library.fold_2, library.fold_4)
+
+    def fold(x: Tensor, factor: int) -> Tensor:
+        """Squares of pixels of `x` [B, C, H, W] as channels [B, C factor^2, H / factor, ...]."""
+        x = x.contiguous()
+        samples, channels, height, width = x.shape
+        assert height % factor == width % factor == 0
+        y = _empty(x, samples, channels * factor**2, height // factor, width // factor)
+        called[x.itemsize](x.data_ptr(), y.data_ptr(), *x.shape, factor)
+        return y
+
+    return fold
+
+
+def _unfold(library: ctypes.CDLL) -> Fold:
+    called = _by_size(library.unfold_2, library.unfold_4)
+
+    def unfold(x: Tensor, factor: int) -> Tensor:
+        """What `fold` was given, from what it answered."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        samples, channels, height, width = x.shape
+        shape = samples, channels // factor**2, height * factor, width * factor
+        y = torch.empty(shape, dtype=x.dtype)
+        called[x.itemsize](x.data_ptr(), y.data_ptr(), *shape, factor)
+        return y
+
+    return unfold
+
+
+def _by_size(of_2: Any, of_4: Any) -> dict[int, Any]:
+    """Functions of the library, by the bytes of a number."""
+    for each in (of_2, of_4):
+        each.argtypes, each.restype = _FOLDS, None
+    return {2: of_2, 4: of_4}
+
+
+def _empty(like: Tensor, *shape: int) -> Tensor:
+    return torch.empty(shape, dtype=like.dtype, memory_format=torch.channels_last)
 
 
 def _planned(kept: Path) -> tuple[list[str], Path]:

@@ -8,16 +8,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.diffusion.kernels import cpu
-from core.diffusion.kernels.cpu import Activation, Normalise
-from core.diffusion.layers import Convolution, Normalisation, fuse, pack
+from core.diffusion.kernels.cpu import Activation, Kernels
+from core.diffusion.layers import Convolution, Folded, Joined, Normalisation, fuse, pack
 
 DTYPES = [torch.float32, torch.bfloat16]
 SPREAD = {torch.float32: 1e-4, torch.bfloat16: 0.01}  # of what is asked, and of 1
 
 
 @pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Normalise:
-    return cpu.load(tmp_path_factory.mktemp("kernels")).normalise
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+    return cpu.load(tmp_path_factory.mktemp("kernels"))
 
 
 def images(channels: int, dtype: torch.dtype, size: int = 8) -> Tensor:
@@ -64,14 +64,14 @@ def test_what_onednn_does_not_know_is_not_packed() -> None:
 
 @pytest.mark.parametrize("gelu", [False, True])
 def test_fused_convolution_adds_and_activates(
-    dtype: torch.dtype, gelu: bool, kernel: Normalise
+    dtype: torch.dtype, gelu: bool, kernels: Kernels
 ) -> None:
     layer, x = convolution(dtype), images(24, dtype)
     exact = functional.conv2d(
         x.double(), layer.weight.double(), layer.bias.double(), padding=1  # type: ignore[union-attr]
     )  # fmt: skip
     pack(layer)
-    fuse(layer, kernel)
+    fuse(layer, kernels)
     layer.gelu = gelu
     if gelu:
         close(layer(x), functional.gelu(exact))
@@ -82,11 +82,11 @@ def test_fused_convolution_adds_and_activates(
         assert torch.equal(plus, before)
 
 
-@pytest.mark.parametrize("channels", [32, 48, 24, 9])
+@pytest.mark.parametrize("channels", [32, 48, 24, 9, 3])
 @pytest.mark.parametrize("activation", ["none", "relu", "silu"])
 @pytest.mark.parametrize("filmed", [False, True])
 def test_normalisation_is_its_formula(
-    dtype: torch.dtype, channels: int, activation: Activation, filmed: bool, kernel: Normalise
+    dtype: torch.dtype, channels: int, activation: Activation, filmed: bool, kernels: Kernels
 ) -> None:
     layer = Normalisation(3 if channels % 8 else channels // 8, channels, activation).to(dtype)
     torch.manual_seed(1)
@@ -104,7 +104,7 @@ def test_normalisation_is_its_formula(
     given = (film,) if filmed else ()
     with torch.inference_mode():
         plain = layer(x, *given)
-        fuse(layer, kernel)
+        fuse(layer, kernels)
         fused = layer(x, *given)
     close(fused, exact)
     if dtype == torch.bfloat16:  # rounded once, where torch rounds after each step
@@ -112,31 +112,55 @@ def test_normalisation_is_its_formula(
     assert fused.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_silu_holds_for_numbers_of_any_size(dtype: torch.dtype, kernel: Normalise) -> None:
+def test_silu_holds_for_numbers_of_any_size(dtype: torch.dtype, kernels: Kernels) -> None:
     wide = torch.tensor([0.0, 1e-30, -1e-30, 5, -5, 60, -60, 1e4, -1e4, 1e38, -1e38, 3e38])
     x = torch.zeros(1, 12, 1, 2).to(dtype)  # of no variance: what comes out is what is added
     film = torch.cat([torch.zeros(12), wide])[None].to(dtype)
     ones, zeros = torch.ones(12).to(dtype), torch.zeros(12).to(dtype)
-    y = kernel(x, ones, zeros, 1, 1e-5, "silu", film)[0, :, 0, 0]
+    y = kernels.normalise(x, ones, zeros, 1, 1e-5, "silu", film)[0, :, 0, 0]
     close(y, functional.silu(film[0, 12:].double()))
 
 
 def test_numbers_depend_on_neither_compiler_nor_threads(
-    dtype: torch.dtype, kernel: Normalise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dtype: torch.dtype, kernels: Kernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, film = images(96, dtype, 16), torch.randn(5, 192).to(dtype)
     weight, bias = torch.randn(96).to(dtype), torch.randn(96).to(dtype)
 
-    def drawn(by: Normalise) -> Tensor:
-        return by(x, weight, bias, 6, 1e-5, "silu", film)
+    def drawn(by: Kernels) -> Tensor:
+        return by.normalise(x, weight, bias, 6, 1e-5, "silu", film)
 
-    y = drawn(kernel)
+    y = drawn(kernels)
     torch.set_num_threads(2)
-    assert torch.equal(drawn(kernel), y)
+    assert torch.equal(drawn(kernels), y)
     monkeypatch.setattr(cpu, "_FLAGS", ["-O1" if f == "-O3" else f for f in cpu._FLAGS])
     monkeypatch.setattr(cpu, "_X86", ["-mprefer-vector-width=128"])
-    assert torch.equal(drawn(cpu.load(tmp_path).normalise), y)
+    assert torch.equal(drawn(cpu.load(tmp_path)), y)
     assert list(tmp_path.glob("*.so"))
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_joined_images_are_the_same_by_any_kernel(
+    dtype: torch.dtype, factor: int, kernels: Kernels
+) -> None:
+    layer, x = Joined(factor), images(24, dtype, 4)
+    beside = images(9, dtype, 4 * factor)
+    y = layer(x, beside)
+    fuse(layer, kernels)
+    assert torch.equal(layer(x, beside), y)
+    assert torch.equal(layer(x.contiguous(), beside.contiguous()), y)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_folded_images_are_the_same_by_any_kernel(
+    dtype: torch.dtype, factor: int, kernels: Kernels
+) -> None:
+    layer, x = Folded(factor), images(3, dtype)[:, :, :4]
+    y = layer(x)
+    assert torch.equal(layer.back(y), x)
+    fuse(layer, kernels)
+    assert torch.equal(layer(x), y)
+    assert torch.equal(layer.back(y), x)
 
 
 def close(found: Tensor, exact: Tensor) -> None:
