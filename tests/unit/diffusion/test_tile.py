@@ -67,7 +67,10 @@ def test_short_tile_of_the_bundled_model_is_the_same_bytes(kernels: bool, tmp_pa
         given = (contexts[:count], None, KEYS[:count], sampling)
         return render_tile(model, *given, on_step=lambda _: None, alpha="soft")
 
-    assert np.array_equal(drawn(TILE)[:5], drawn(5))
+    sprites = drawn(TILE)
+    for count in range(32, TILE, 32):
+        assert np.array_equal(drawn(count), sprites[:count])
+    assert np.array_equal(drawn(5), sprites[:5])
 
 
 def test_sprite_does_not_depend_on_the_number_of_threads(small_model: Model) -> None:
