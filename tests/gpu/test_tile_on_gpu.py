@@ -1,5 +1,7 @@
 """On a GPU, too, a sprite is the same bytes whatever it is rendered with."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -45,6 +47,16 @@ def test_sprite_does_not_depend_on_what_is_rendered_beside_it(model: Model) -> N
 def test_sprites_are_the_same_again(model: Model) -> None:
     rows = list(range(tile_size(model.device)))
     assert np.array_equal(render(model, rows), render(model, rows))
+
+
+def test_kernels_that_are_compiled_again_draw_the_same(tmp_path: Path) -> None:
+    rows = list(range(tile_size(pick_device())))
+    drawn = []
+    for name in ("once", "again"):
+        torch.compiler.reset()
+        made = load_model(weights.bundled(), pick_device(), tmp_path / name)
+        drawn.append(render(made, rows))
+    assert np.array_equal(*drawn)
 
 
 def test_loop_never_waits_for_the_gpu(model: Model) -> None:
