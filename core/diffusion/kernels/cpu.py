@@ -85,9 +85,12 @@ def prove(kept: Path) -> None:
     """
     if _planned(kept)[1].exists():
         load(kept)
-    else:
+        return
+    try:
         with tempfile.TemporaryDirectory() as folder:
             load(Path(folder))
+    except OSError as error:  # as where nothing temporary may be written
+        raise ModelError(f"no kernels could be made: {error}.", remedy=_REMEDY) from error
 
 
 def _philox(library: ctypes.CDLL) -> Philox:

@@ -1,5 +1,6 @@
 """Which kernels a machine draws with."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,13 @@ def test_kernels_that_cannot_be_loaded_are_told_or_gone_without(tmp_path: Path) 
     assert chosen(asked["auto"], CPU) is None
     with pytest.raises(ModelError, match=rf"{made.name} cannot be loaded: .* auto or no"):
         chosen(asked["yes"], CPU)
+
+
+def test_nowhere_to_try_them_is_as_no_compiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    asked = {each: Settings(home=tmp_path, compile=each) for each in ("auto", "yes")}
+    assert chosen(asked["auto"], CPU, only_ask=True) is None
+    with pytest.raises(ModelError, match=r"no kernels could be made: .*gone"):
+        chosen(asked["yes"], CPU, only_ask=True)
