@@ -71,6 +71,19 @@ def test_kernels_are_compiled_where_they_can_be(spritemill: Program) -> None:
     assert (elsewhere.code, "kernels" in elsewhere.out) == (0, True)
 
 
+def test_a_worker_whose_compiler_is_gone_draws_nothing_as_another_class(
+    spritemill: Program, tmp_path: Path
+) -> None:
+    """Its parent has told the ledger which kernels it draws with, by trying them."""
+    compiler, used = tmp_path / "once", tmp_path / "used"
+    compiler.write_text(f'#!/bin/sh\ntest -e {used} && exit 1\ntouch {used}\nexec g++ "$@"\n')
+    compiler.chmod(0o755)
+    request = spritemill.request('{"samples": 3, "contexts": [{"class": "potion"}]}')
+    said = spritemill("run", request, "--json", CXX=str(compiler), **REAL)
+    assert said.code == 1, said
+    assert "no kernels could be made" in said.out
+
+
 def numerics(dataset: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((Path(dataset) / "manifest.json").read_text())["numerics"]
     return found
