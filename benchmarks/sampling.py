@@ -4,18 +4,21 @@ The network is the course's (16x16x3, 64 features, 5 contexts) with random weigh
 learnt ones do, in batches of a tile. Every line of a table is timed in turn, round after round, and
 its fastest round counts, so that a busy machine slows all of them alike.
 
-Compiled kernels are timed where they can be made, and `diffusers` if it is installed.
+Compiled kernels are timed where they can be made, and `diffusers` if it is installed. The loops of
+others run in a process of their own, which does not keep memory as ours do.
 """
 
 import argparse
 import copy
 import importlib.util
+import multiprocessing
 import platform
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -40,12 +43,13 @@ from core.weights.spec import ModelSpec
 
 CONFIG = ContextUNetConfig()
 BETAS = LinearBetas()
-DEVICE = pick_device()
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 DTYPE = compute_dtype(DEVICE)
 BATCH = tile_size(DEVICE)
 KEYS = [noise_key(0, "benchmark", index) for index in range(BATCH)]
 CONTEXTS = np.eye(5, dtype=np.float32)[np.arange(BATCH) % 5]
 SHAPE = (BATCH, 3, 16, 16)
+SLOTS = 2  # as many as a worker has by default
 COURSE_STEPS = 25  # of its 500, all alike
 MATMULS = 10
 MATMUL_FLOPS = MATMULS * 2 * 2048**3
@@ -55,16 +59,27 @@ Actions = dict[str, Callable[[], object]]
 
 def main() -> None:
     options = _options()
-    torch.set_num_threads(options.threads or torch.get_num_threads())
+    threads = options.threads or torch.get_num_threads()
+    begin = partial(torch.set_num_threads, threads)
+    begin()
+    pick_device()
     torch.manual_seed(0)
-    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+    spawn = multiprocessing.get_context("spawn")
+    with (
+        ProcessPoolExecutor(1, spawn, initializer=begin) as others,
+        tempfile.TemporaryDirectory() as folder,
+        torch.inference_mode(),
+    ):
         path = Path(folder) / "course.safetensors"
         model, network, drawing = _model(path)
         models = {"course": model, "bundled": load_model(weights.bundled(), DEVICE)}
+        slots: list[Model] = []
         try:
             kernels = Path(folder) / "kernels"
             models["course, compiled"] = load_model(path, DEVICE, kernels)
             models["bundled, compiled"] = load_model(weights.bundled(), DEVICE, kernels)
+            if DEVICE.type == "cpu":
+                slots = [load_model(weights.bundled(), DEVICE, kernels) for _ in range(SLOTS)]
         except ModelError as error:
             print(f"compiled kernels are left out: {error}\n")
         rate = _matmul_rates(options.rounds)
@@ -77,10 +92,11 @@ def main() -> None:
         _table("one evaluation", _forwards(network, models.get("course, compiled")), options.rounds)
         for dtype, ours in drawing.items():
             title = f"25 steps of DDIM, unguided, all in {str(dtype).removeprefix('torch.')}"
-            _table(title, _loops(ours, network, dtype), options.rounds)
+            found = _loops(ours, models.get("course, compiled"), others, dtype)
+            _table(title, found, options.rounds)
         _table("one guided evaluation", _guided(model), options.rounds)
         _shares(model, options.rounds)
-        _headline(models, network, options.rounds)
+        _headline(models, slots, others, options.rounds)
 
 
 def _forwards(network: ContextUnet, compiled: Model | None) -> Actions:
@@ -104,16 +120,21 @@ def _forwards(network: ContextUnet, compiled: Model | None) -> Actions:
     return found
 
 
-def _loops(model: Model, network: ContextUnet, dtype: torch.dtype) -> Actions:
-    plain = copy.deepcopy(network).to(dtype)
-    found: Actions = {
-        "the course's loop": partial(_course, plain, BETAS.times(25)),
-    }
+def _loops(
+    model: Model, compiled: Model | None, others: ProcessPoolExecutor, dtype: torch.dtype
+) -> Actions:
+    found: Actions = {"the course's loop": lambda: others.submit(_course, dtype).result()}
     if importlib.util.find_spec("diffusers") is None:
         print("diffusers is not installed: its loop is left out\n")
     else:
-        found["diffusers' loop"] = partial(_diffusers, plain, _scheduler())
-    found["ours"] = partial(_ours, model, Sampling(sampler="ddim", steps=25, guidance=1.0))
+        found["diffusers' loop"] = lambda: others.submit(_diffusers, dtype).result()
+    how = Sampling(sampler="ddim", steps=25, guidance=1.0)
+    found["ours"] = partial(_ours, model, how)
+    if compiled is not None and compiled.kernels is not None:
+        denoiser = build(model.spec)
+        denoiser.draw_only(DEVICE, dtype, compiled.kernels)
+        made = replace(compiled, denoiser=denoiser)
+        found["ours, compiled"] = partial(_ours, made, how)
     return found
 
 
@@ -156,19 +177,31 @@ def _shares(model: Model, rounds: int) -> None:
     print()
 
 
-def _headline(models: dict[str, Model], network: ContextUnet, rounds: int) -> None:
+def _headline(
+    models: dict[str, Model], slots: Sequence[Model], others: ProcessPoolExecutor, rounds: int
+) -> None:
     """Against the course's 500 steps; and each against what the machine multiplies right before
-    and after it, for a shared machine's rate rises and falls within seconds.
+    and after it, for a shared machine's rate rises and falls within seconds. `slots` draw as those
+    of a worker do: each a tile of its own, on its share of the threads.
     """
     sampling = Sampling(sampler="dpmpp_2m", steps=12, guidance=1.0)
-    asked = {name: (model, sampling) for name, model in models.items()}
-    for name, model in models.items():
+    named: dict[str, Sequence[Model]] = {name: [model] for name, model in models.items()}
+    if slots:
+        named["bundled, compiled, slots"] = slots
+    asked = {name: (drawing, sampling) for name, drawing in named.items()}
+    for name, drawing in named.items():
         guided = sampling.model_copy(
-            update={"sampler": model.spec.defaults.sampler, "guidance": 2.5}
+            update={"sampler": drawing[0].spec.defaults.sampler, "guidance": 2.5}
         )
-        asked[f"{name}, guided"] = (model, guided)
-    drawn: Actions = {name: partial(_drawn, *each) for name, each in asked.items()}
-    took = _timed({"whole": partial(_course_whole, network), "ours": drawn["course"]}, rounds)
+        asked[f"{name}, guided"] = (drawing, guided)
+    drawn: Actions = {
+        name: partial(_drawn, *drawing, how) if len(drawing) == 1 else _at_once(drawing, how)
+        for name, (drawing, how) in asked.items()
+    }
+    whole: Actions = {
+        "whole": lambda: others.submit(_course_whole).result(), "ours": drawn["course"],
+    }  # fmt: skip
+    took = _timed(whole, rounds)
     course = BATCH / (took["whole"] * BETAS.timesteps / COURSE_STEPS)
     ours = BATCH / took["ours"]
     print(f"the course's 500 steps      {course:8.2f} sprites/s ({COURSE_STEPS} of them timed)")
@@ -178,14 +211,15 @@ def _headline(models: dict[str, Model], network: ContextUnet, rounds: int) -> No
     print(
         f"matmul, before and after each: {rates.min() / 1e9:.0f} to {rates.max() / 1e9:.0f} GFLOP/s"
     )
-    for name, (model, how) in asked.items():
+    for name, (drawing, how) in asked.items():
         seconds, multiplying = np.array(pairs[name]).T
-        evaluations = 12 * BATCH * (1 if how is sampling else 2)
-        reached = evaluations * model.spec.flops / seconds
+        sprites = BATCH * len(drawing)
+        evaluations = 12 * sprites * (1 if how is sampling else 2)
+        reached = evaluations * drawing[0].spec.flops / seconds
         shares = reached / (MATMUL_FLOPS / multiplying)
         low, middle, high = np.quantile(shares, [0.25, 0.5, 0.75])
         print(
-            f"  {name:26} {BATCH / seconds.min():7.1f} sprites/s, {reached.max() / 1e9:5.0f} "
+            f"  {name:32} {sprites / seconds.min():7.1f} sprites/s, {reached.max() / 1e9:5.0f} "
             f"GFLOP/s at best; of the matmul rate {middle:.2f} ({low:.2f} to {high:.2f})"
         )
 
@@ -204,20 +238,30 @@ def _beside_matmuls(actions: Actions, rounds: int) -> dict[str, list[tuple[float
     return found
 
 
-def _course(network: ContextUnet, times: list[int]) -> Tensor:
+@cache
+def _network(dtype: torch.dtype) -> ContextUnet:
+    """As the course has it, with random weights."""
+    return ContextUnet(CONFIG).eval().requires_grad_(False).to(DEVICE, dtype)
+
+
+@torch.inference_mode()
+def _course(dtype: torch.dtype) -> None:
     """DDIM as the course writes it: a tensor of the time and the coefficients at each step."""
-    alpha_bar = torch.tensor(BETAS.alpha_bar, dtype=network.dtype, device=DEVICE)
-    x, context = _start(network.dtype)
-    for now, then in pairwise(times):
-        t = torch.tensor([now / BETAS.timesteps], dtype=network.dtype, device=DEVICE)
+    network = _network(dtype)
+    alpha_bar = torch.tensor(BETAS.alpha_bar, dtype=dtype, device=DEVICE)
+    x, context = _start(dtype)
+    for now, then in pairwise(BETAS.times(25)):
+        t = torch.tensor([now / BETAS.timesteps], dtype=dtype, device=DEVICE)
         noise = network(x, t[:, None, None, None], context)
         a, b = alpha_bar[now], alpha_bar[then]
         x = b.sqrt() / a.sqrt() * (x - (1 - a).sqrt() * noise) + (1 - b).sqrt() * noise
-    return x
+    _wait()
 
 
-def _course_whole(network: ContextUnet) -> Tensor:
+@torch.inference_mode()
+def _course_whole() -> None:
     """The first of the course's 500 steps with its extra noise."""
+    network = _network(torch.float32)
     betas = torch.tensor([1 - b / a for a, b in pairwise(BETAS.alpha_bar)], device=DEVICE)
     alpha_bar = torch.tensor(BETAS.alpha_bar, device=DEVICE)
     x, context = _start(torch.float32)
@@ -226,28 +270,27 @@ def _course_whole(network: ContextUnet) -> Tensor:
         noise, beta = network(x, t, context), betas[now - 1]
         mean = (x - noise * (beta / (1 - alpha_bar[now]).sqrt())) / (1 - beta).sqrt()
         x = mean + beta.sqrt() * torch.randn_like(x)
-    return x
+    _wait()
 
 
-def _scheduler() -> object:
+@torch.inference_mode()
+def _diffusers(dtype: torch.dtype) -> None:
+    """The loop of diffusers' DDIM pipeline, around the same network."""
     from diffusers import DDIMScheduler
 
     betas = [1 - b / a for a, b in pairwise(BETAS.alpha_bar)]
-    return DDIMScheduler(
+    scheduler = DDIMScheduler(
         num_train_timesteps=BETAS.timesteps, trained_betas=betas, clip_sample=False,
         timestep_spacing="trailing",
     )  # fmt: skip
-
-
-def _diffusers(network: ContextUnet, scheduler: object) -> Tensor:
-    """The loop of diffusers' DDIM pipeline, around the same network."""
     scheduler.set_timesteps(25)
-    x, context = _start(network.dtype)
+    network = _network(dtype)
+    x, context = _start(dtype)
     for t in scheduler.timesteps:
-        share = ((t + 1)[None] / BETAS.timesteps).to(DEVICE, network.dtype)
+        share = ((t + 1)[None] / BETAS.timesteps).to(DEVICE, dtype)
         noise = network(x, share, context)
         x = scheduler.step(noise, t, x).prev_sample
-    return x
+    _wait()
 
 
 def _start(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -274,6 +317,14 @@ def _drawn(model: Model, sampling: Sampling) -> object:
     return render_tile(model, contexts, None, KEYS, sampling, lambda _: None, alpha="keep")
 
 
+def _at_once(models: Sequence[Model], sampling: Sampling) -> Callable[[], object]:
+    """A tile of each model at the same time, on an equal share of the threads."""
+    share = max(1, torch.get_num_threads() // len(models))
+    # Each thread has a number of its own, which OpenMP keeps.
+    pool = ThreadPoolExecutor(len(models), initializer=torch.set_num_threads, initargs=(share,))
+    return lambda: list(pool.map(partial(_drawn, sampling=sampling), models))
+
+
 def _timed(actions: Actions, rounds: int) -> dict[str, float]:
     """Each action's fastest round, in seconds."""
     return {name: min(seconds) for name, seconds in _rounds(actions, rounds).items()}
@@ -293,9 +344,13 @@ def _rounds(actions: Actions, rounds: int) -> dict[str, list[float]]:
 def _seconds(action: Callable[[], object]) -> float:
     started = time.perf_counter()
     action()
+    _wait()
+    return time.perf_counter() - started
+
+
+def _wait() -> None:
     if DEVICE.type == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - started
 
 
 def _table(title: str, actions: Actions, rounds: int) -> None:
