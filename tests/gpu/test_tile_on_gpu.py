@@ -51,12 +51,12 @@ def test_sprites_are_the_same_again(model: Model) -> None:
 
 def test_kernels_that_are_compiled_again_draw_the_same(tmp_path: Path) -> None:
     rows = list(range(tile_size(pick_device())))
-    drawn = []
-    for name in ("once", "again"):
+
+    def drawn(by: Path) -> NDArray[np.uint8]:
         torch.compiler.reset()
-        made = load_model(weights.bundled(), pick_device(), tmp_path / name)
-        drawn.append(render(made, rows))
-    assert np.array_equal(*drawn)
+        return render(load_model(weights.bundled(), pick_device(), by), rows)
+
+    assert np.array_equal(drawn(tmp_path / "once"), drawn(tmp_path / "again"))
 
 
 def test_loop_never_waits_for_the_gpu(model: Model) -> None:
