@@ -1,7 +1,7 @@
 """How fast this machine renders a request: `python -m workers.commands.calibrate SHA256 < request`.
 
-Renders a tile or two and prints JSON: `load_seconds`, `samples_per_second`, and `png_bytes`, the
-size of one sprite.
+Renders a shard, of a large one two tiles, and prints JSON: `load_seconds`, `samples_per_second`,
+and `png_bytes`, the size of one sprite.
 """
 
 import json
@@ -24,7 +24,8 @@ _TILES = 2
 def calibrate(plan: Plan, renderer: Renderer) -> dict[str, float]:
     """Samples a second with everything but the upload, and bytes of a PNG file."""
     render_shard(plan, Shard(0, 0, min(plan.total, _WARM_SAMPLES)), renderer, Unwatched())
-    shard = Shard(0, 0, min(plan.total, _TILES * renderer.tile))
+    # No tile that is larger than the job's own: those are faster.
+    shard = Shard(0, 0, min(plan.total, plan.shard_samples, _TILES * renderer.tile))
     started = time.monotonic()
     packed = render_shard(plan, shard, renderer, Unwatched())
     seconds = time.monotonic() - started
