@@ -18,39 +18,44 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
-from functools import cache, partial
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.others import (
+    BATCH,
+    BETAS,
+    CONFIG,
+    CONTEXTS,
+    COURSE_STEPS,
+    DEVICE,
+    DTYPE,
+    SHAPE,
+    class_contexts,
+    course_ddim,
+    course_whole,
+    diffusers_ddim,
+    fresh_noise,
+    wait,
+)
 from core import weights
-from core.diffusion.context_unet import ContextUnet, ContextUNetConfig
-from core.diffusion.device import compute_dtype, numerics, pick_device, tile_size
+from core.diffusion.context_unet import ContextUnet
+from core.diffusion.device import numerics, pick_device
 from core.diffusion.guidance import Guided
 from core.diffusion.model import Model, build, describe, load_model, save_model
 from core.diffusion.noise import SampleNoise
 from core.diffusion.noise_prediction import NoisePrediction
-from core.diffusion.schedules import LinearBetas
 from core.diffusion.tile import render_tile
 from core.errors import ModelError
 from core.request.plan import noise_key
 from core.request.spec import Sampling
 from core.weights.spec import ModelSpec
 
-CONFIG = ContextUNetConfig()
-BETAS = LinearBetas()
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-DTYPE = compute_dtype(DEVICE)
-BATCH = tile_size(DEVICE)
 KEYS = [noise_key(0, "benchmark", index) for index in range(BATCH)]
-CONTEXTS = np.eye(5, dtype=np.float32)[np.arange(BATCH) % 5]
-SHAPE = (BATCH, 3, 16, 16)
 SLOTS = 2  # as many as a worker has by default
-COURSE_STEPS = 25  # of its 500, all alike
 MATMULS = 10
 MATMUL_FLOPS = MATMULS * 2 * 2048**3
 
@@ -100,7 +105,7 @@ def main() -> None:
 
 
 def _forwards(network: ContextUnet, compiled: Model | None) -> Actions:
-    x, t, c = _noise(), torch.rand(BATCH).to(DEVICE), _contexts()
+    x, t, c = fresh_noise(), torch.rand(BATCH).to(DEVICE), class_contexts()
     plain = x.to(memory_format=torch.channels_last)
     spread = copy.deepcopy(network)
     spread.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stub
@@ -123,11 +128,11 @@ def _forwards(network: ContextUnet, compiled: Model | None) -> Actions:
 def _loops(
     model: Model, compiled: Model | None, others: ProcessPoolExecutor, dtype: torch.dtype
 ) -> Actions:
-    found: Actions = {"the course's loop": lambda: others.submit(_course, dtype).result()}
+    found: Actions = {"the course's loop": lambda: others.submit(course_ddim, dtype).result()}
     if importlib.util.find_spec("diffusers") is None:
         print("diffusers is not installed: its loop is left out\n")
     else:
-        found["diffusers' loop"] = lambda: others.submit(_diffusers, dtype).result()
+        found["diffusers' loop"] = lambda: others.submit(diffusers_ddim, dtype).result()
     how = Sampling(sampler="ddim", steps=25, guidance=1.0)
     found["ours"] = partial(_ours, model, how)
     if compiled is not None and compiled.kernels is not None:
@@ -139,7 +144,7 @@ def _loops(
 
 
 def _guided(model: Model) -> Actions:
-    x, sigma, context = _noise(), torch.full((BATCH,), 2.0), _contexts()
+    x, sigma, context = fresh_noise(), torch.full((BATCH,), 2.0), class_contexts()
 
     def apart() -> None:
         model.denoiser(x, sigma, context)
@@ -155,7 +160,7 @@ def _shares(model: Model, rounds: int) -> None:
     """What is done at every step beside the network, as a share of the step."""
     assert isinstance(model.denoiser, NoisePrediction)
     unet, noise = model.denoiser.unet, SampleNoise(KEYS, SHAPE[1:], device=DEVICE)
-    x, sigma, context = _noise(), torch.full((BATCH,), 2.0), _contexts()
+    x, sigma, context = fresh_noise(), torch.full((BATCH,), 2.0), class_contexts()
     t = torch.rand(BATCH).to(DEVICE)
     took = _timed(
         {
@@ -199,7 +204,7 @@ def _headline(
         for name, (drawing, how) in asked.items()
     }
     whole: Actions = {
-        "whole": lambda: others.submit(_course_whole).result(), "ours": drawn["course"],
+        "whole": lambda: others.submit(course_whole).result(), "ours": drawn["course"],
     }  # fmt: skip
     took = _timed(whole, rounds)
     course = BATCH / (took["whole"] * BETAS.timesteps / COURSE_STEPS)
@@ -236,74 +241,6 @@ def _beside_matmuls(actions: Actions, rounds: int) -> dict[str, list[tuple[float
                 found[name].append((took, (before + after) / 2))
             before = after
     return found
-
-
-@cache
-def _network(dtype: torch.dtype) -> ContextUnet:
-    """As the course has it, with random weights."""
-    return ContextUnet(CONFIG).eval().requires_grad_(False).to(DEVICE, dtype)
-
-
-@torch.inference_mode()
-def _course(dtype: torch.dtype) -> None:
-    """DDIM as the course writes it: a tensor of the time and the coefficients at each step."""
-    network = _network(dtype)
-    alpha_bar = torch.tensor(BETAS.alpha_bar, dtype=dtype, device=DEVICE)
-    x, context = _start(dtype)
-    for now, then in pairwise(BETAS.times(25)):
-        t = torch.tensor([now / BETAS.timesteps], dtype=dtype, device=DEVICE)
-        noise = network(x, t[:, None, None, None], context)
-        a, b = alpha_bar[now], alpha_bar[then]
-        x = b.sqrt() / a.sqrt() * (x - (1 - a).sqrt() * noise) + (1 - b).sqrt() * noise
-    _wait()
-
-
-@torch.inference_mode()
-def _course_whole() -> None:
-    """The first of the course's 500 steps with its extra noise."""
-    network = _network(torch.float32)
-    betas = torch.tensor([1 - b / a for a, b in pairwise(BETAS.alpha_bar)], device=DEVICE)
-    alpha_bar = torch.tensor(BETAS.alpha_bar, device=DEVICE)
-    x, context = _start(torch.float32)
-    for now in range(BETAS.timesteps, BETAS.timesteps - COURSE_STEPS, -1):
-        t = torch.tensor([now / BETAS.timesteps], device=DEVICE)[:, None, None, None]
-        noise, beta = network(x, t, context), betas[now - 1]
-        mean = (x - noise * (beta / (1 - alpha_bar[now]).sqrt())) / (1 - beta).sqrt()
-        x = mean + beta.sqrt() * torch.randn_like(x)
-    _wait()
-
-
-@torch.inference_mode()
-def _diffusers(dtype: torch.dtype) -> None:
-    """The loop of diffusers' DDIM pipeline, around the same network."""
-    from diffusers import DDIMScheduler
-
-    betas = [1 - b / a for a, b in pairwise(BETAS.alpha_bar)]
-    scheduler = DDIMScheduler(
-        num_train_timesteps=BETAS.timesteps, trained_betas=betas, clip_sample=False,
-        timestep_spacing="trailing",
-    )  # fmt: skip
-    scheduler.set_timesteps(25)
-    network = _network(dtype)
-    x, context = _start(dtype)
-    for t in scheduler.timesteps:
-        share = ((t + 1)[None] / BETAS.timesteps).to(DEVICE, dtype)
-        noise = network(x, share, context)
-        x = scheduler.step(noise, t, x).prev_sample
-    _wait()
-
-
-def _start(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Noise, and the contexts."""
-    return _noise().to(dtype), _contexts().to(dtype)
-
-
-def _noise() -> Tensor:
-    return torch.randn(SHAPE).to(DEVICE)
-
-
-def _contexts() -> Tensor:
-    return torch.from_numpy(CONTEXTS).to(DEVICE)
 
 
 def _ours(model: Model, sampling: Sampling) -> object:
@@ -344,13 +281,8 @@ def _rounds(actions: Actions, rounds: int) -> dict[str, list[float]]:
 def _seconds(action: Callable[[], object]) -> float:
     started = time.perf_counter()
     action()
-    _wait()
+    wait()
     return time.perf_counter() - started
-
-
-def _wait() -> None:
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def _table(title: str, actions: Actions, rounds: int) -> None:

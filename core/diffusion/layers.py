@@ -134,7 +134,7 @@ def pack(network: nn.Module) -> None:
 def fuse(network: nn.Module, kernels: Kernels) -> None:
     """Have its layers draw in one call each; pixels are rounded less often than without."""
     for part in network.modules():
-        if isinstance(part, Normalisation) and part.num_channels > 1:  # it takes two at a time
+        if isinstance(part, Normalisation) and part.num_channels > 1:  # it takes pairs of them
             part.kernel = kernels.normalise
         elif isinstance(part, Joined):
             part.kernel = kernels.join
