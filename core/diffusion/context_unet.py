@@ -11,7 +11,15 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from core.diffusion.kernels.cpu import Kernels
-from core.diffusion.layers import Convolution, Joined, Normalisation, Remembered, fuse, pack
+from core.diffusion.layers import (
+    MOST_LEVELS,
+    Convolution,
+    Joined,
+    Normalisation,
+    Remembered,
+    fuse,
+    pack,
+)
 from core.errors import ModelError
 
 _GROUPS = 8
@@ -129,8 +137,8 @@ class ContextUnet(nn.Module):
         self.down1 = UnetDown(f, f)
         self.down2 = UnetDown(f, 2 * f)
         self.to_vec = nn.Sequential(nn.AvgPool2d(pool), nn.GELU())
-        self.timeembed1 = EmbedFC(1, 2 * f)
-        self.timeembed2 = EmbedFC(1, f)
+        self.timeembed1: nn.Module = EmbedFC(1, 2 * f)
+        self.timeembed2: nn.Module = EmbedFC(1, f)
         if config.context:
             self.contextembed1: nn.Module = EmbedFC(config.context, 2 * f)
             self.contextembed2: nn.Module = EmbedFC(config.context, f)
@@ -171,7 +179,7 @@ class ContextUnet(nn.Module):
     @property
     def time_dtype(self) -> torch.dtype:
         """What the times are embedded in."""
-        return self.timeembed1.get_parameter("model.0.weight").dtype
+        return next(self.timeembed1.parameters()).dtype
 
     def draw_only(
         self, device: torch.device, dtype: torch.dtype, kernels: Kernels | None = None
@@ -189,9 +197,11 @@ class ContextUnet(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stub
         if device.type == "cpu":
             pack(self)
+            self.timeembed1 = Remembered(self.timeembed1, MOST_LEVELS)
+            self.timeembed2 = Remembered(self.timeembed2, MOST_LEVELS)
             if self.config.context:
-                self.contextembed1 = Remembered(self.contextembed1)
-                self.contextembed2 = Remembered(self.contextembed2)
+                self.contextembed1 = Remembered(self.contextembed1, 1)
+                self.contextembed2 = Remembered(self.contextembed2, 1)
         if kernels is not None:
             fuse(self, kernels)
             for part in activated:

@@ -1,10 +1,13 @@
 """Noise prediction at discrete times as a `Denoiser`."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from core.diffusion.context_unet import ContextUnet, ContextUNetConfig
 from core.diffusion.kernels.cpu import Kernels
+from core.diffusion.layers import MOST_LEVELS, Remembered
 from core.diffusion.schedules import LinearBetas
 
 
@@ -22,17 +25,20 @@ class NoisePrediction(nn.Module):
         self.betas = betas
         # No buffer: it stays float64 whatever the network becomes.
         self._log_sigma = torch.tensor(betas.sigma[1:], dtype=torch.float64).log()
+        self._times: Callable[[Tensor], Tensor] = self.time
 
     def draw_only(
         self, device: torch.device, dtype: torch.dtype, kernels: Kernels | None = None
     ) -> None:
         """Put it where it draws, in the form that computes fastest."""
         self.unet.draw_only(device, dtype, kernels)
+        if device.type == "cpu":
+            self._times = Remembered(self.time, MOST_LEVELS)
 
     def forward(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
         dtype = self.unet.dtype
         s = sigma.to(x.device, non_blocking=True).view(-1, 1, 1, 1)
-        t = (self.time(sigma) / self.betas.timesteps).to(
+        t = (self._times(sigma) / self.betas.timesteps).to(
             x.device, self.unet.time_dtype, non_blocking=True
         )
         scaled = (x / (1 + s**2).sqrt()).to(dtype, memory_format=torch.channels_last)

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from core.diffusion.kernels.cpu import Kernels
 from core.diffusion.layers import (
+    MOST_LEVELS,
     Convolution,
     Folded,
     Joined,
@@ -121,6 +122,7 @@ class UNet(nn.Module):
             self.tell: Callable[[Tensor], Tensor] = self._tell
         self.level1 = nn.Linear(2 * _FREQUENCIES, e)
         self.level2 = nn.Linear(e, e)
+        self.gauge: Callable[[Tensor], Tensor] = self._gauge
         self.films: nn.Module = nn.Identity()
         self.enter = Convolution(folded, a, 3, padding=1)
         self.down1 = Residual(a, a, e, g)
@@ -156,23 +158,28 @@ class UNet(nn.Module):
         return self.folded.back(self.leave(self.norm(self.refine1(y, e))))
 
     def _embed(self, level: Tensor, context: Tensor) -> Tensor:
+        embedded = self.gauge(level)
+        if self.config.context:
+            embedded = embedded + self.tell(context)
+        embedding: Tensor = self.films(functional.silu(embedded))
+        return embedding
+
+    def _gauge(self, level: Tensor) -> Tensor:
         rising = torch.linspace(0, math.log(1000), _FREQUENCIES, device=level.device)
         angles = level[:, None] * rising.exp()[None]
-        waves = torch.cat([angles.cos(), angles.sin()], dim=1).to(context.dtype)
-        level = self.level2(functional.silu(self.level1(waves)))
-        if self.config.context:
-            level = level + self.tell(context)
-        embedding: Tensor = self.films(functional.silu(level))
-        return embedding
+        waves = torch.cat([angles.cos(), angles.sin()], dim=1).to(self.level1.weight.dtype)
+        gauged: Tensor = self.level2(functional.silu(self.level1(waves)))
+        return gauged
 
     def _tell(self, context: Tensor) -> Tensor:
         told: Tensor = self.context2(functional.silu(self.context(context)))
         return told
 
-    def remember_contexts(self) -> None:
-        """Embed contexts anew only when they change."""
+    def remember(self) -> None:
+        """Embed contexts and levels anew only when they change."""
+        self.gauge = Remembered(self._gauge, MOST_LEVELS)
         if self.config.context:
-            self.tell = Remembered(self._tell)
+            self.tell = Remembered(self._tell, 1)
 
     def join_films(self) -> None:
         """Take every block's share of the embedding in one product of matrices."""
@@ -210,7 +217,7 @@ class Preconditioned(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stub
         if device.type == "cpu":
             pack(self)
-            self.unet.remember_contexts()
+            self.unet.remember()
         if kernels is not None:
             fuse(self, kernels)
             self.unet.join_films()

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from core import weights
+from core.diffusion.guidance import Guided
 from core.diffusion.model import Model, build, load_model, save_model
+from core.diffusion.noise import SampleNoise
 from core.diffusion.samplers import SAMPLERS
 from core.diffusion.tile import render_tile
 from core.request.contexts import dense
@@ -19,9 +22,10 @@ from core.request.plan import noise_key, plan
 from core.request.spec import Sampling
 from core.weights.spec import ModelSpec
 
-from .conftest import CLASSES, awake, course_spec
+from .conftest import CLASSES, awake, course_spec, small_spec
 
 KEYS = [noise_key(5, "context", index) for index in range(4)]
+META = torch.device("meta")
 
 
 def made(folder: Path, spec: ModelSpec) -> Model:
@@ -122,3 +126,42 @@ def test_sprite_of_the_bundled_model_hardly_depends_on_the_tile_size(
     for size in (4, 7):
         monkeypatch.setattr("core.diffusion.tile.tile_size", lambda device, size=size: size)
         assert np.abs(render(model, sampling, contexts).astype(int) - whole).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "embedding"),
+    [(small_spec(), "unet.level1"), (course_spec(), "unet.timeembed1.embed")],
+    ids=["unet", "context-unet"],
+)
+def test_a_level_is_embedded_for_the_first_tile_only(
+    tmp_path: Path, spec: ModelSpec, embedding: str
+) -> None:
+    model, asked = made(tmp_path, spec), []
+    assert isinstance(model.denoiser, nn.Module)
+    model.denoiser.get_submodule(embedding).register_forward_hook(lambda *_: asked.append(1))
+    sampling = Sampling(sampler="ddim", steps=3, guidance=2.0)
+    first = render(model, sampling)
+    assert len(asked) == 3
+    assert np.array_equal(render(model, sampling), first)
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("spec", [small_spec(), course_spec()], ids=["unet", "context-unet"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_loop_asks_the_device_for_no_value(spec: ModelSpec, sampler: str) -> None:
+    """The tensors of the meta device have none, so to ask would be an error: what makes a GPU wait
+    shows without one.
+    """
+    denoiser, noise = build(spec), SampleNoise.of(spec, KEYS, META)
+    denoiser.draw_only(META, torch.bfloat16)
+    guided = Guided(denoiser, 2.0, interval=(0.1, 10.0))
+    context, levels = torch.zeros(4, spec.context_length, device=META), [20.0, 5.0, 1.0, 0.05, 0.0]
+    with torch.inference_mode():
+        x = noise.initial() * levels[0]
+        drawn = SAMPLERS[sampler](
+            guided, x, levels, context, noise=noise.step, on_step=lambda _: None
+        )
+    assert drawn.device == META
+    assert drawn.shape == x.shape
+    with pytest.raises(RuntimeError, match="meta"):
+        drawn.sum().item()

@@ -9,7 +9,15 @@ from torch.nn import functional
 
 from core.diffusion.kernels import cpu
 from core.diffusion.kernels.cpu import Activation, Kernels
-from core.diffusion.layers import Convolution, Folded, Joined, Normalisation, fuse, pack
+from core.diffusion.layers import (
+    Convolution,
+    Folded,
+    Joined,
+    Normalisation,
+    Remembered,
+    fuse,
+    pack,
+)
 
 DTYPES = [torch.float32, torch.bfloat16]
 SPREAD = {torch.float32: 1e-4, torch.bfloat16: 0.01}  # of what is asked, and of 1
@@ -166,3 +174,16 @@ def test_folded_images_are_the_same_by_any_kernel(
 def close(found: Tensor, exact: Tensor) -> None:
     spread = SPREAD[found.dtype]
     assert torch.allclose(found.double(), exact.double(), rtol=spread, atol=spread)
+
+
+def test_the_last_things_asked_are_embedded_once() -> None:
+    embedded = []
+
+    def embed(x: Tensor) -> Tensor:
+        embedded.append(float(x[0]))
+        return 2 * x
+
+    remembered = Remembered(embed, most=2)
+    for level in (1.0, 2.0, 1.0, 3.0, 1.0, 2.0):
+        assert remembered(torch.full((3,), level)).tolist() == [2 * level] * 3
+    assert embedded == [1.0, 2.0, 3.0, 2.0]  # when 3 came, 2 had not been asked for longest
