@@ -19,7 +19,7 @@ from core.evaluation.measures import (
     traits,
 )
 from core.evaluation.memorisation import distinct, in_turn, near_duplicates, thresholds
-from core.evaluation.neighbours import Neighbours, prints
+from core.evaluation.neighbours import Neighbours, fine_prints
 from core.training.examples import NO_CLASS, Examples
 
 Gaps = tuple[NDArray[np.float32], NDArray[np.str_]]
@@ -40,8 +40,7 @@ class Comparison:
         self._training, self._held_out, self._unseen = (
             look(encoder, part.images, names(part)) for part in (training, held_out, unseen)
         )
-        size = training.images.shape[1]
-        self._neighbours = Neighbours(prints(training.images, size), (), ())
+        self._neighbours = Neighbours(fine_prints(training.images), (), ())
         self._distinct = distinct(training)
         self._gaps = self._neighbours.relatively(held_out.images, self._distinct)[0]
         gaps, rows = in_turn(training)

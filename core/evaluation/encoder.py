@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.errors import ModelError, UsageError
+from core.errors import ModelError
 from core.sprites.alpha import from_rgba
+from core.training.fitting import fit
 
 SIZE = 32
 FEATURES = 64
@@ -94,12 +95,7 @@ class Encoder:
         self._network = network.eval().requires_grad_(False).to(self._device)
 
     def __call__(self, images: NDArray[np.uint8]) -> Encoded:
-        """What is seen in sprites [N, 32, 32, 4]. Raises UsageError for another size."""
-        if images.shape[1:] != (SIZE, SIZE, 4):
-            height, width = images.shape[1:3]
-            raise UsageError(
-                f"sprites of {width} x {height} pixels: the encoder looks at {SIZE} x {SIZE}."
-            )
+        """What is seen in sprites [N, S, S, 4], of another size than 32 after `fit`."""
         features = np.zeros((len(images), FEATURES), dtype=np.float32)
         chances = np.zeros((len(images), len(self.classes)), dtype=np.float32)
         with torch.inference_mode():
@@ -112,11 +108,11 @@ class Encoder:
 
 
 def _batches(images: NDArray[np.uint8]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Premultiplied batches [64, 4, H, W] in [-1, 1], the last filled up, and their rows."""
+    """Premultiplied batches [64, 4, 32, 32] in [-1, 1], the last filled up, and their rows."""
     for start in range(0, len(images), _BATCH):
         rows = slice(start, min(start + _BATCH, len(images)))
-        batch = np.zeros((_BATCH, *images.shape[1:]), dtype=np.uint8)
-        batch[: rows.stop - rows.start] = images[rows]
+        batch = np.zeros((_BATCH, SIZE, SIZE, 4), dtype=np.uint8)
+        batch[: rows.stop - rows.start] = [fit(image, SIZE) for image in images[rows]]
         yield rows, from_rgba(batch)
 
 

@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.neighbours import Neighbours, prints
+from core.evaluation.neighbours import Neighbours, fine_prints
 from core.sprites.duplicates import find_near_duplicates
 from core.training import split
 from core.training.examples import Examples
@@ -39,7 +39,7 @@ def in_turn(examples: Examples) -> tuple[NDArray[np.float32], NDArray[np.int64]]
         left = np.delete(images, gone, axis=0)
         if len(held) and len(left):
             held = held[~split.look_alikes(images[held], left)]
-            whole = Neighbours(prints(left, left.shape[1]), (), ())
+            whole = Neighbours(fine_prints(left), (), ())
             stay = np.isin(np.delete(np.arange(len(images)), gone), firsts)
             gaps.append(whole.relatively(images[held], np.flatnonzero(stay))[0])
             rows.append(given[held])

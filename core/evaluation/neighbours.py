@@ -16,6 +16,7 @@ from core.errors import ModelError, UsageError
 COARSE = 8
 """With prints of 8 x 8 x 4 bytes every sum below is a whole number under 2^24: exact anywhere."""
 
+_FINEST = 64
 _BLOCK = 1024
 _AROUND = 50
 _TINY = 1e-9
@@ -114,6 +115,12 @@ def prints(images: NDArray[np.uint8], side: int = COARSE) -> NDArray[np.uint8]:
     area = (height // side) * (width // side) * 255
     means: NDArray[np.uint8] = ((blocks + area // 2) // area).astype(np.uint8)
     return means
+
+
+def fine_prints(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Prints of sprites [N, S, S, 4]: their very pixels, or those of a size of 64 at most."""
+    size = images.shape[1]
+    return prints(images, max(side for side in range(1, _FINEST + 1) if size % side == 0))
 
 
 def bundled_neighbours() -> Neighbours:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,17 +29,26 @@ With the same seed, a model's smaller share lies within it.
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """No recipe: anything that can be trained on, in squares of `size` pixels; `classes` name those
+    that arrays only number.
+    """
+
+    size: int = SIZE
+    classes: Sequence[str] = ()
+
+
 def parts(
-    folder: Path, recipe: Recipe | None, share: float, seed: int = 0, classes: Sequence[str] = ()
+    folder: Path, recipe: Recipe | Plain, share: float, seed: int = 0
 ) -> tuple[Examples, Examples]:
     """The sprites to learn from, and about `share` of them that are held out. Raises UsageError.
 
-    Without a recipe it is anything that can be trained on, whose `classes` may need names. Composed
-    sprites are never held out by the split: as many new ones, composed with another seed and equal
-    to none that is learnt from, stand for them. Their words are left out.
+    Composed sprites are never held out by the split: as many new ones, composed with another seed
+    and equal to none that is learnt from, stand for them. Their words are left out.
     """
-    if recipe is None:
-        found = sources.read(folder, SIZE, classes)
+    if isinstance(recipe, Plain):
+        found = sources.read(folder, recipe.size, recipe.classes)
         return split(found, bounded(share, len(found.images)), seed)
     found = read(folder, recipe, seed)
     learnt, held = split(found, bounded(share, len(found.images)), seed)
@@ -47,11 +56,19 @@ def parts(
     return learnt, joined(held, _composed(folder, recipe, learnt, count, seed + 1))
 
 
-def recipe_of(folder: Path, name: RecipeName) -> Recipe | None:
-    """The recipe by its name; `auto` finds the dungeon's by its categories. None is plain."""
+def recipe_of(folder: Path, name: RecipeName, size: int) -> Recipe | None:
+    """The recipe by its name; `auto` finds the dungeon's by its categories. None is plain.
+
+    Raises UsageError for sprites of a size that the recipe is not for.
+    """
     if name == "auto":
         wanted = {category for many in DUNGEON.classes.values() for category in many}
-        return DUNGEON if wanted <= categories(folder) else None
+        return DUNGEON if size == DUNGEON.size and wanted <= categories(folder) else None
+    if name == "dungeon" and size != DUNGEON.size:
+        raise UsageError(
+            f"recipe = dungeon: it is for sprites of {DUNGEON.size} pixels, not {size}.",
+            remedy="Leave it out.",
+        )
     return DUNGEON if name == "dungeon" else None
 
 

@@ -129,11 +129,9 @@ def test_classes_of_what_has_names_are_refused(spritemill: Program, real: Path) 
     assert not (spritemill.folder / "evaluation").exists()
 
 
-def test_file_that_is_no_model_and_model_of_another_size_are_refused(
-    spritemill: Program, real: Path
-) -> None:
+def test_files_that_are_no_models_are_refused(spritemill: Program, real: Path) -> None:
     (spritemill.folder / "notes.txt").write_text("no tensors")
-    spec = weights.read_spec(weights.bundled()).model_copy(update={"name": "tiny", "size": 16})
+    spec = weights.read_spec(weights.bundled()).model_copy(update={"name": "tiny"})
     metadata = {weights.METADATA_KEY: spec.model_dump_json()}
     save_file({"w": np.zeros(1)}, spritemill.folder / "tiny.safetensors", metadata=metadata)
     no_model = spritemill("evaluate", "notes.txt", "--real", real)
@@ -141,5 +139,5 @@ def test_file_that_is_no_model_and_model_of_another_size_are_refused(
     assert "notes.txt is not a Spritemill model" in no_model.err
     other = spritemill("evaluate", "tiny.safetensors", "--real", real, "--json")
     assert other.code == 2, other
-    assert "tiny makes sprites of 16 pixels" in other.json["error"]["message"]
+    assert "tiny.safetensors does not hold the network" in other.json["error"]["message"]
     assert not (spritemill.folder / "evaluation").exists()

@@ -64,6 +64,18 @@ def test_model_of_a_folder_of_sprites_draws_datasets(spritemill: Program, data: 
     assert spritemill("models", "show", "forest-8").code == 2
 
 
+def test_model_of_another_size_than_the_bundled_ones_is_evaluated(
+    spritemill: Program, data: Path
+) -> None:
+    assert train(spritemill, data, "--images", "4", "--held-out", "0.2").code == 0
+    said = spritemill("evaluate", "run/model.safetensors", "--real", data, "-n", "6", "--json")
+    assert said.code == 0, said
+    assert said.json["subject"]["samples"] == 6
+    assert set(said.json["of_class"]) == {"potion", "sword"}
+    said = spritemill("evaluate", "run/model.safetensors", "--real", data, "--recipe", "dungeon")
+    assert (said.code, "sprites of 32 pixels, not 8" in said.err) == (2, True), said
+
+
 def test_damaged_weights_are_drawn_with_by_nobody(spritemill: Program, data: Path) -> None:
     assert train(spritemill, data, "--images", "4", "--name", "forest-8").code == 0
     spritemill("models", "add", "run/model.safetensors")

@@ -15,14 +15,14 @@ from core.evaluation.encoder import bundled_encoder
 from core.evaluation.gallery import every_pair, gallery, pair_table
 from core.evaluation.options import Options
 from core.evaluation.page import page
-from core.evaluation.real import UNSEEN, named, parts, recipe_of, shown_as
+from core.evaluation.real import UNSEEN, Plain, named, parts, recipe_of, shown_as
 from core.evaluation.report import Beside, Report, Trial
 from core.request.spec import Sampling
 from core.storage.files import disk_errors, whole_file
 from core.training import arrays
 from core.training.examples import Examples
 from core.training.recipe import DUNGEON
-from workers.commands.subjects import Drawer, drawer, read_dataset
+from workers.commands.subjects import Drawer, dataset_size, drawer, read_dataset
 
 JSON_FILE, PAGE_FILE = "evaluation.json", "evaluation.html"
 PAIRS_FILE, TABLE_FILE = "nearest.png", "nearest.csv"
@@ -35,7 +35,7 @@ def evaluate(options: Options) -> list[Path]:
         for sampling in (None, *_asked(options, model)):
             model.check(options, sampling)
     _tell("real sprites", 0, 1)
-    real, beside = _real(options)
+    real, beside = _real(options, model.spec.size if model else dataset_size(options))
     drawn = model.draw(options, _tell) if model else read_dataset(options, _tell)
     _tell("measuring", 0, 1)
     training, held_out, unseen = (shown_as(drawn.images, part) for part in real)
@@ -59,19 +59,19 @@ def evaluate(options: Options) -> list[Path]:
     return [out / name for name in written]
 
 
-def _real(options: Options) -> tuple[tuple[Examples, Examples, Examples], Beside]:
-    """What is learnt from, what is held out, and what the encoder never saw; and their counts.
-
-    Raises UsageError.
+def _real(options: Options, size: int) -> tuple[tuple[Examples, Examples, Examples], Beside]:
+    """What is learnt from, what is held out, and what the encoder never saw, in squares of `size`
+    pixels; and their counts. Raises UsageError.
     """
     folder = Path(options.real)
-    recipe = recipe_of(folder, options.recipe)
+    recipe = recipe_of(folder, options.recipe, size)
     if options.classes and (recipe or not arrays.find(folder)):
         raise UsageError(
             f"classes = {','.join(options.classes)}: only arrays have classes without names.",
             remedy="Leave it out.",
         )
-    training, held_out = parts(folder, recipe, options.held_out, options.seed, options.classes)
+    how = recipe or Plain(size, options.classes)
+    training, held_out = parts(folder, how, options.held_out, options.seed)
     unseen = parts(folder, recipe, UNSEEN)[1] if recipe is DUNGEON else held_out
     beside = Beside(
         folder=folder.name,

@@ -11,7 +11,6 @@ from core import settings, storage, weights
 from core.dataset.reader import sprites
 from core.dataset.source import FolderSource, Source, StoreSource, read_manifest
 from core.errors import UsageError
-from core.evaluation.encoder import SIZE
 from core.evaluation.options import Options
 from core.evaluation.report import Subject
 from core.request import load
@@ -74,29 +73,30 @@ class _Told:
 
 
 def drawer(options: Options) -> Drawer | None:
-    """The model that is asked for, loaded; None if it is a dataset.
-
-    Raises ModelError, UsageError for sprites of another size than the encoder's.
-    """
+    """The model that is asked for, loaded; None if it is a dataset. Raises ModelError."""
     if options.kind == "file":
         from workers import renderer
 
         path = Path(options.subject)
-        spec = _fitting(weights.read_spec(path))
+        spec = weights.read_spec(path)
         return Drawer(spec, weights.sha256(path), renderer.load(path, settings.load()))
     if options.kind == "weights":
         read = settings.load()
         models = ModelCache(read, storage.connect(read))
         sha256 = options.subject
-        return Drawer(_fitting(models.spec(sha256)), sha256, models.renderer(sha256))
+        return Drawer(models.spec(sha256), sha256, models.renderer(sha256))
     return None
+
+
+def dataset_size(options: Options) -> int:
+    """The width of a dataset's sprites. Raises CorruptError, UsageError."""
+    return read_manifest(_source(options)).model.size
 
 
 def read_dataset(options: Options, tell: Tell) -> Drawn:
     """Sprites of a dataset, evenly from first to last. Raises CorruptError, UsageError."""
     source = _source(options)
     manifest = read_manifest(source)
-    _fitting(manifest.model)
     total = manifest.samples
     wanted = min(options.samples, total)
     images, classes = [], []
@@ -109,14 +109,6 @@ def read_dataset(options: Options, tell: Tell) -> Drawn:
         raise UsageError(f"dataset = {options.name}: there are no sprites in it.")
     subject = Subject("dataset", options.name, manifest.weights, "as requested", len(images))
     return Drawn(np.stack(images), tuple(classes), subject)
-
-
-def _fitting(spec: ModelSpec) -> ModelSpec:
-    if spec.size != SIZE:
-        raise UsageError(
-            f"{spec.name} makes sprites of {spec.size} pixels: only {SIZE} can be evaluated."
-        )
-    return spec
 
 
 def _source(options: Options) -> Source:

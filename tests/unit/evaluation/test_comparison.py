@@ -4,6 +4,7 @@ import pytest
 from core.evaluation.comparison import Comparison
 from core.evaluation.encoder import bundled_encoder
 from core.evaluation.measures import LEAST, Group, likeness, look, matched
+from core.training.fitting import fit
 from tests.unit.evaluation.sprites import Images, blocks, examples
 
 CLASSES = ("book", "potion")
@@ -37,6 +38,21 @@ def test_copies_of_training_sprites_are_told(comparison: Comparison) -> None:
     assert found.of_class["potion"].copies.memorised == 0
     assert found.nearest[:20].tolist() == list(range(20))
     assert found.distances[:20] == pytest.approx(np.zeros(20), abs=0.2)
+
+
+@pytest.mark.parametrize("size", [8, 28, 96])
+def test_copies_are_told_in_sprites_of_any_size(size: int) -> None:
+    def sized(images: Images) -> Images:
+        return np.stack([fit(image, size) for image in images[:, ::4, ::4]])
+
+    known, unknown = (
+        examples(sized(part), halves(len(part)), CLASSES) for part in (TRAINING, HELD_OUT)
+    )
+    compare = Comparison(bundled_encoder(), known, unknown, unknown)
+    found = compare(sized(np.concatenate([TRAINING[:20], blocks(20, seed=3)])), named(40))
+    assert found.of_class["book"].copies.memorised == 1
+    assert found.of_class["potion"].copies.memorised == 0
+    assert found.overall.to_held_out is not None
 
 
 def test_held_out_sprites_are_as_near_as_the_quantile_says(comparison: Comparison) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import ModelError, UsageError
+from core.errors import ModelError
 from core.evaluation.encoder import FEATURES, Network, bundled_encoder, load_encoder, save_encoder
 from core.training.recipe import DUNGEON
 from tests.unit.evaluation.sprites import blocks
@@ -39,9 +39,17 @@ def test_no_sprites_give_nothing() -> None:
     assert bundled_encoder()(blocks(0)).features.shape == (0, FEATURES)
 
 
-def test_other_sizes_are_refused() -> None:
-    with pytest.raises(UsageError, match="16 x 16"):
-        bundled_encoder()(np.zeros((1, 16, 16, 4), dtype=np.uint8))
+def test_other_sizes_are_enlarged_or_reduced() -> None:
+    small = blocks(3)[:, ::2, ::2]
+    seen = [bundled_encoder()(small.repeat(n, axis=1).repeat(n, axis=2)) for n in (1, 2, 4)]
+    assert [found.features.shape for found in seen] == [(3, FEATURES)] * 3
+    assert np.array_equal(seen[0].features, seen[1].features)
+    assert np.array_equal(seen[0].features, seen[2].features)
+    framed = np.pad(small, ((0, 0), (6, 6), (6, 6), (0, 0)))  # 28 x 28: as it is, in the middle
+    assert np.array_equal(
+        bundled_encoder()(framed).features,
+        bundled_encoder()(np.pad(framed, ((0, 0), (2, 2), (2, 2), (0, 0)))).features,
+    )
 
 
 def test_saved_encoder_sees_the_same(tmp_path: Path) -> None:

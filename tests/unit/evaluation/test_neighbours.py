@@ -10,6 +10,7 @@ from core.evaluation.neighbours import (
     COARSE,
     Neighbours,
     bundled_neighbours,
+    fine_prints,
     load_neighbours,
     prints,
     save_neighbours,
@@ -136,3 +137,13 @@ def test_copy_on_black_of_a_sprite_with_clear_ground_is_found() -> None:
     distances, where = Neighbours(prints(training), (), ()).nearest(both)
     assert distances.tolist() == [0, 0, 0, 0]
     assert where.tolist() == [3, 4, 3, 4]
+
+
+@pytest.mark.parametrize(("size", "side"), [(8, 8), (28, 28), (64, 64), (96, 48), (256, 64)])
+def test_fine_prints_are_the_pixels_or_64_of_them_at_most(size: int, side: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, size, size, 4), dtype=np.uint8)
+    images[..., 3] = 255
+    fine = fine_prints(images)
+    assert fine.shape == (2, side, side, 4)
+    if side == size:
+        assert np.array_equal(fine, images)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.evaluation.real import joined, named, parts, recipe_of, shown_as
+from core.errors import UsageError
+from core.evaluation.real import Plain, joined, named, parts, recipe_of, shown_as
 from core.training import session, split
 from core.training.options import Options
 from core.training.recipe import DUNGEON, Recipe
@@ -54,9 +55,10 @@ def test_any_folder_of_folders_is_real_too(tmp_path: Path) -> None:
         path = tmp_path / ("book" if number % 2 else "potion") / f"{number}.png"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(image).save(path)
-    learnt, held = parts(tmp_path, None, 0.5)
+    learnt, held = parts(tmp_path, Plain(), 0.5)
     assert len(learnt.images) == len(held.images) == 6
     assert learnt.classes == held.classes == ("book", "potion")
+    assert parts(tmp_path, Plain(size=16), 0.5)[0].images.shape == (6, 16, 16, 4)
 
 
 def test_sprites_are_named_by_their_files(folder: Path) -> None:
@@ -67,13 +69,16 @@ def test_sprites_are_named_by_their_files(folder: Path) -> None:
 
 
 def test_recipe_is_found_by_the_categories(folder: Path, tmp_path: Path) -> None:
-    assert recipe_of(folder, "auto") is None
-    assert recipe_of(folder, "dungeon") is DUNGEON
+    assert recipe_of(folder, "auto", 32) is None
+    assert recipe_of(folder, "dungeon", 32) is DUNGEON
     lines = [f"a.png,{one},x" for many in DUNGEON.classes.values() for one in many]
     (tmp_path / "metadata.csv").write_text("\n".join(["file_name,category,caption", *lines]))
-    assert recipe_of(tmp_path, "auto") is DUNGEON
-    assert recipe_of(tmp_path, "plain") is None
-    assert recipe_of(tmp_path / "nowhere", "auto") is None
+    assert recipe_of(tmp_path, "auto", 32) is DUNGEON
+    assert recipe_of(tmp_path, "auto", 16) is None
+    assert recipe_of(tmp_path, "plain", 32) is None
+    assert recipe_of(tmp_path / "nowhere", "auto", 32) is None
+    with pytest.raises(UsageError, match="sprites of 32 pixels, not 16"):
+        recipe_of(tmp_path, "dungeon", 16)
 
 
 def test_sprites_of_other_classes_are_not_joined() -> None:
@@ -88,7 +93,7 @@ def test_what_a_training_held_out_is_held_out_here_however_many_sprites(
     monkeypatch.setattr(split, "_MOST_TESTED", 3)
     for number, image in enumerate(blocks(20)):
         Image.fromarray(image).save(tmp_path / f"{number}.png")
-    here = parts(tmp_path, None, 0.5)[1]
+    here = parts(tmp_path, Plain(), 0.5)[1]
     there = session._prepare(Options(data=str(tmp_path), out="", name="x", held_out=0.5)).tested
     assert len(here.images) == 3
     assert np.array_equal(here.images, there.images)
