@@ -165,12 +165,11 @@ def _shares(model: Model, rounds: int) -> None:
     took = _timed(
         {
             "step": lambda: model.denoiser(x, sigma, context),
-            "embedding times": lambda: (unet.timeembed1(t), unet.timeembed2(t)),
+            "times, after the first tile": lambda: (unet.timeembed1(t), unet.timeembed2(t)),
             "contexts, after the first step": lambda: (
                 unet.contextembed1(context.to(unet.dtype)),
                 unet.contextembed2(context.to(unet.dtype)),
             ),
-            "levels as times": lambda: model.denoiser.time(sigma),
             "the sampler's arithmetic": lambda: x + 0.3 * (x - x),
             "noise (ddpm, ddim with eta)": lambda: noise.step(3),
         },

@@ -2,15 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from core.diffusion.kernels.cpu import Philox, Words
+from core.diffusion.kernels.cpu import Philox
+from core.diffusion.philox import OnCpu, OnDevice
 from core.weights.spec import ModelSpec
 
 _COLOURS = 3
@@ -19,9 +18,8 @@ _COLOURS = 3
 class SampleNoise:
     """Unit normal noise for samples keyed by 16 bytes each, for every step a draw of its own.
 
-    Counter-based: Philox-4x64 (Salmon et al. 2011) keyed by the sample, the step in the counter's
-    upper half. Only numpy's raw bits are used, because those alone are stable between versions; the
-    device makes normals of them.
+    Counter-based: Philox keyed by the sample, the step in the counter's upper half. The device
+    makes normals of its bits: numpy's normals are not stable between versions.
     """
 
     def __init__(
@@ -30,10 +28,10 @@ class SampleNoise:
     ) -> None:  # fmt: skip
         """`shape` is C, H, W; `chroma` is the model's (see `muted`); `philox` draws as numpy's."""
         words = np.frombuffer(b"".join(keys), dtype="<u8").reshape(-1, 2)
-        self._bits = partial(philox, words) if philox else _Streams(words)
+        place = torch.device(device)
+        self._bits = OnCpu(words, philox) if place.type == "cpu" else OnDevice(words, place)
         self._shape = shape
         self._chroma = chroma
-        self._device = device
 
     @classmethod
     def of(
@@ -54,26 +52,8 @@ class SampleNoise:
     def _draw(self, block: int) -> Tensor:
         count = math.prod(self._shape)
         even = count + count % 2
-        bits = self._bits(block, even)
-        normals = _normals(bits, self._device)[:, :count]
-        return muted(normals.reshape(len(bits), *self._shape), self._chroma)
-
-
-class _Streams:
-    """Numpy's, each set to a block: to make one takes as long as to draw a block."""
-
-    def __init__(self, keys: Words) -> None:
-        self._streams = [np.random.Philox(key=key) for key in keys]
-
-    def __call__(self, block: int, count: int) -> Words:
-        return np.stack([self._drawn(stream, block, count) for stream in self._streams])
-
-    def _drawn(self, stream: np.random.Philox, block: int, count: int) -> Words:
-        state = stream.state
-        state["state"]["counter"] = np.array([0, 0, block, 0], dtype=np.uint64)
-        state["buffer_pos"] = len(state["buffer"])  # nothing is left over of another block
-        stream.state = state
-        return stream.random_raw(count)
+        normals = _normals(self._bits(block, even))[:, :count]
+        return muted(normals.reshape(-1, *self._shape), self._chroma)
 
 
 def muted(noise: Tensor, chroma: float) -> Tensor:
@@ -90,10 +70,11 @@ def muted(noise: Tensor, chroma: float) -> Tensor:
     return torch.cat([torch.lerp(grey, colours, chroma), rest], dim=1)
 
 
-def _normals(bits: NDArray[np.uint64], device: torch.device | str) -> Tensor:
-    """Normals [B, N] float32 by the Box-Muller transform of 53-bit uniforms in (0, 1]; N even."""
-    whole = torch.from_numpy((bits >> np.uint64(11)).view(np.int64))
-    uniform = whole.to(device, non_blocking=True).double().add_(1).mul_(2.0**-53)
+def _normals(whole: Tensor) -> Tensor:
+    """Normals [B, N] float32 by the Box-Muller transform of whole numbers below 2^53, N even, as
+    uniforms in (0, 1].
+    """
+    uniform = whole.double().add_(1).mul_(2.0**-53)
     first, second = uniform.chunk(2, dim=1)
     radius, angle = first.log().mul_(-2).sqrt_(), second * (2 * math.pi)
     return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1).float()

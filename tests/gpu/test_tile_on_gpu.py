@@ -12,6 +12,7 @@ from core.diffusion.device import facts, pick_device, tile_size
 from core.diffusion.guidance import Guided
 from core.diffusion.model import Model, load_model
 from core.diffusion.noise import SampleNoise
+from core.diffusion.philox import OnCpu, OnDevice
 from core.diffusion.samplers import SAMPLERS
 from core.diffusion.tile import render_tile
 from core.request.plan import noise_key
@@ -74,6 +75,14 @@ def test_loop_never_waits_for_the_gpu(model: Model) -> None:
                 sampler(denoise, x, sigmas, context, noise=noise.step, on_step=lambda _: None)
             finally:
                 torch.cuda.set_sync_debug_mode("default")
+
+
+def test_noise_is_drawn_of_the_same_bits() -> None:
+    words = np.frombuffer(b"".join(noise_key(0, "gpu", row) for row in range(8)), "<u8")
+    keys = words.reshape(8, 2)
+    here, there = OnCpu(keys, None), OnDevice(keys, pick_device())
+    for block in (0, 1, 2, 40):
+        assert torch.equal(there(block, 4096).cpu(), here(block, 4096))
 
 
 def test_facts_name_the_gpu() -> None:

@@ -6,9 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from core.diffusion import philox
 from core.diffusion.kernels import cpu
 from core.diffusion.noise import SampleNoise, muted
+from core.diffusion.philox import OnCpu, OnDevice
 from core.request.plan import noise_key
 
 SHAPE = (4, 8, 8)
@@ -60,15 +64,37 @@ def test_one_channel_has_no_hue_to_mute() -> None:
 
 @pytest.mark.parametrize("size", [1, 5, 32])
 def test_compiled_kernel_draws_the_bits_of_numpys_philox(tmp_path: Path, size: int) -> None:
-    philox = cpu.load(tmp_path).philox
-    ours = SampleNoise(KEYS, (3, size, size), philox=philox)
+    kernel = cpu.load(tmp_path).philox
+    ours = SampleNoise(KEYS, (3, size, size), philox=kernel)
     numpys = SampleNoise(KEYS, (3, size, size))
     assert torch.equal(ours.initial(), numpys.initial())
     for step in (0, 2**31, 3):
         assert torch.equal(ours.step(step), numpys.step(step))
     fresh = np.random.Philox(key=int.from_bytes(KEYS[7], "little"), counter=9 << 128)
-    drawn = philox(np.frombuffer(KEYS[7], dtype="<u8").reshape(1, 2), 9, 11)
+    drawn = kernel(np.frombuffer(KEYS[7], dtype="<u8").reshape(1, 2), 9, 11)
     assert np.array_equal(drawn[0], fresh.random_raw(11))
+
+
+@pytest.mark.parametrize("count", [1, 6, 48])
+@given(key=st.binary(min_size=16, max_size=16), block=st.integers(0, 2**62))
+def test_a_device_draws_the_bits_of_numpys_philox(key: bytes, block: int, count: int) -> None:
+    keys = np.frombuffer(key + KEYS[0], dtype="<u8").reshape(2, 2)
+    ours, numpys = OnDevice(keys, torch.device("cpu")), OnCpu(keys, None)
+    for asked in (block, block + 1, 0, block + 5):
+        assert torch.equal(ours(asked, count), numpys(asked, count))
+
+
+def test_a_device_draws_ahead_as_many_blocks_as_memory_is_meant_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(philox, "_MOST_NUMBERS", 3 * 64 * 12)
+    keys = np.frombuffer(b"".join(KEYS), dtype="<u8").reshape(64, 2)
+    ours, numpys = OnDevice(keys, torch.device("cpu")), OnCpu(keys, None)
+    drawn = []
+    for block in range(6):
+        assert torch.equal(ours(block, 12), numpys(block, 12))
+        drawn.append(ours._blocks)
+    assert drawn == [range(1), *[range(1, 4)] * 3, *[range(4, 7)] * 2]
 
 
 def test_an_odd_number_of_values_is_filled() -> None:
