@@ -21,14 +21,14 @@ def compile_network(denoiser: nn.Module, spec: ModelSpec, device: torch.device, 
     network, given = denoiser.get_submodule("unet"), _given(denoiser, spec, device)
     for each in given:
         torch._dynamo.mark_dynamic(each, 0)
-    network.compile(
-        options={
-            "triton.cudagraphs": True,
-            "deterministic": True,  # chosen by timing, the order of sums would be the moment's
-            "compile_threads": 1,  # a worker has no processes to spare, and none that outlive it
-        }
-    )
     try:
+        network.compile(
+            options={
+                "triton.cudagraphs": True,
+                "deterministic": True,  # chosen by timing, the order of sums would be the moment's
+                "compile_threads": 1,  # a worker has no processes to spare, and none outliving it
+            }
+        )
         with torch.inference_mode():
             network(*given)
     except RuntimeError as error:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
+from torch._inductor import config as inductor
 
 from core import processes, weights
 from core.diffusion.device import facts, tile_size
@@ -20,6 +21,7 @@ from core.diffusion.model import Model, build, load_model, save_model
 from core.diffusion.noise_prediction import NoisePrediction
 from core.diffusion.tile import render_tile
 from core.diffusion.torus import on_torus
+from core.errors import ModelError
 from core.request.load import parse
 from core.request.plan import Plan, Shard, noise_key
 from core.request.spec import Sampling
@@ -170,3 +172,14 @@ def test_network_compiles_for_any_number_of_sprites_at_once(
         assert apart.abs().max() < 0.2
     assert kernels
     assert set(tmp_path.rglob("*.so")) == kernels
+
+
+def test_kernels_for_a_network_that_cannot_be_made_are_told(
+    small_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = weights.read_spec(small_file)
+    monkeypatch.setattr(inductor.cpp, "cxx", (str(tmp_path / "nowhere"),))
+    torch.compiler.reset()
+    with pytest.raises(ModelError, match="no kernels could be made for small") as told:
+        cuda.compile_network(build(spec).requires_grad_(False), spec, CPU, tmp_path / "kernels")
+    assert "Set `compile` to no" in told.value.remedy
