@@ -18,6 +18,12 @@ COPY workers workers
 RUN /opt/spritemill/bin/pip install --no-cache-dir -c constraints.txt '.[worker]'
 
 FROM python:3.12-slim-bookworm
+# Kernels are compiled where they run, for the very CPU; Triton needs a compiler for a GPU's.
+# Its version is the release's: Debian keeps no older ones.
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends g++ \
+ && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --create-home --home-dir /home/mill mill
 COPY --from=build /opt/spritemill /opt/spritemill
 ENV PATH=/opt/spritemill/bin:$PATH \
