@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
+from torch.utils import deterministic
 
 from core.request.plan import RENDERER_VERSION
 
@@ -24,8 +25,8 @@ def pick_device() -> torch.device:
         return torch.device("cpu")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at cuBLAS's first call
     torch.use_deterministic_algorithms(True)
-    # Nothing here reads what was not written. (Torch tells mypy nothing of this attribute.)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    # Nothing here reads what was not written, so that filling new memory would gain nothing.
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # not in its stub
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

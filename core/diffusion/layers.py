@@ -11,7 +11,7 @@ from core.diffusion.kernels.cpu import Activation, Fold, Join, Kernels, Normalis
 
 _ONEDNN = torch.ops.mkldnn
 MOST_LEVELS = 128
-"""How many embeddings of levels are remembered: as many as samplers have steps that are in use."""
+"""How many levels are remembered; of a longer walk each is embedded again in every tile."""
 
 
 class Convolution(nn.Conv2d):

@@ -90,7 +90,6 @@ class Encoder:
         self, network: Network, classes: tuple[str, ...], device: torch.device | str = "cpu"
     ) -> None:
         self.classes = classes
-        self.size = SIZE
         self._device = torch.device(device)
         self._network = network.eval().requires_grad_(False).to(self._device)
 
